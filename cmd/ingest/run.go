@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"kslive/ingest"
+	"kslive/ingest/spool"
+	"kslive/migrations"
+)
+
+// kuaishouFlags say how Kuaishou is asked.
+type kuaishouFlags struct {
+	KuaishouURL  string        `help:"Where Kuaishou's pages are." default:"https://live.kuaishou.com" placeholder:"URL"`
+	CookieFile   string        `help:"File with the cookies of your own browser: a Cookie header line, or cookies.txt. Reread when it changes." type:"path" placeholder:"FILE"`
+	PageInterval time.Duration `help:"Least time between two calls of Kuaishou's pages. Faster gets an address refused." default:"1s"`
+}
+
+// client makes the HTTP client that looks rooms up.
+func (f kuaishouFlags) client(logger *slog.Logger) (*ingest.Client, error) {
+	return ingest.NewClient(ingest.ClientOptions{BaseURL: f.KuaishouURL, CookieFile: f.CookieFile, MinInterval: f.PageInterval, Logger: logger})
+}
+
+// ingestFlags tune the ingester.
+type ingestFlags struct {
+	Worker       string        `help:"Name of this worker; it must differ between workers. Default: host name and process." placeholder:"NAME"`
+	MaxRooms     int           `help:"Rooms that this worker holds at most." default:"5000"`
+	PollEvery    time.Duration `help:"How often lives is looked at; a notification from Postgres makes it sooner." default:"1s"`
+	Lease        time.Duration `help:"How long a claimed room stays this worker's when it dies." default:"30s"`
+	Spool        string        `help:"Folder of the spool; default: spool in the data folder." type:"path" placeholder:"DIR"`
+	SpoolMax     int64         `help:"Bytes that may wait in the spool; near it, rooms are closed until ClickHouse has caught up." default:"21474836480" placeholder:"BYTES"`
+	SegmentBytes int64         `help:"Size at which a segment of the spool is sealed, and so the largest batch." default:"16777216" placeholder:"BYTES"`
+	ArchiveMax   int64         `help:"Bytes of loaded segments that are kept, to decode them again." default:"10737418240" placeholder:"BYTES"`
+	ArchiveAge   time.Duration `help:"How long loaded segments are kept." default:"168h"`
+	DrainTimeout time.Duration `help:"How long a stop waits for ClickHouse to take what is in the spool." default:"30s"`
+}
+
+type runCommand struct {
+	engineFlags
+	storeFlags
+	kuaishouFlags
+	ingestFlags
+	Embedded   bool   `help:"Keep Postgres and ClickHouse in the data folder; no servers needed."`
+	Migrate    bool   `help:"Bring the tables up to date at the start." default:"true" negatable:""`
+	HTTPListen string `help:"Address of /metrics, /healthz and /readyz; empty: none." default:"127.0.0.1:9110" placeholder:"ADDR"`
+}
+
+// Run watches lives until the process is told to stop.
+func (c *runCommand) Run(p *process) (err error) {
+	found := stores{}
+	if c.Embedded {
+		engines, err := startEngines(p.taking, c.engineFlags, p.logger)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, engines.Close()) }()
+		found = engines.stores
+		p.logger.Info("embedded engines are up; `ingest lives add` on the same data folder finds them", "data_dir", c.DataDir, "clickhouse", found.HTTP)
+	} else if found, err = c.requireBoth(c.DataDir); err != nil {
+		return err
+	}
+	if err := prepareTables(p.taking, found, c.Migrate, p.logger); err != nil {
+		return err
+	}
+	client, err := c.client(p.logger)
+	if err != nil {
+		return err
+	}
+	registry := newRegistry()
+	pipeline, err := openPipeline(p.taking, c.ingestFlags, c.DataDir, found, client, registry, p.logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pipeline.Close()) }()
+	if c.HTTPListen != "" {
+		listener, err := net.Listen("tcp", c.HTTPListen)
+		if err != nil {
+			return fmt.Errorf("listening on --http-listen: %w", err)
+		}
+		server := serveStatus(listener, registry, pipeline.ingester.Ready, p.logger)
+		defer server.Close()
+	}
+	return pipeline.ingester.Run(p.taking, p.working)
+}
+
+// prepareTables migrates both databases, or checks that somebody has.
+func prepareTables(ctx context.Context, s stores, migrate bool, logger *slog.Logger) error {
+	if migrate {
+		return migrations.Run(ctx, s.Postgres, s.ClickHouse, logger)
+	}
+	return migrations.Check(ctx, s.Postgres, s.ClickHouse)
+}
+
+// pipeline is an ingester with the parts that it works with.
+type pipeline struct {
+	ingester   *ingest.Ingester
+	lives      *ingest.Lives
+	spool      *spool.Spool
+	clickhouse *ingest.ClickHouse
+}
+
+// openPipeline opens the parts; the caller must close them.
+func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, client *ingest.Client, registry *prometheus.Registry, logger *slog.Logger) (_ *pipeline, err error) {
+	p := new(pipeline)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}()
+	directory := f.Spool
+	if directory == "" {
+		directory = filepath.Join(dataDir, "spool")
+	}
+	p.spool, err = spool.Open(directory, spool.Options{
+		SegmentBytes: f.SegmentBytes, MaxBytes: f.SpoolMax, ArchiveBytes: f.ArchiveMax, ArchiveAge: f.ArchiveAge, Logger: logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.lives, err = ingest.OpenLives(ctx, ingest.LivesOptions{URL: s.Postgres, Worker: f.workerName(), Lease: f.Lease, Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	p.clickhouse, err = ingest.OpenClickHouse(s.ClickHouse)
+	if err != nil {
+		return nil, err
+	}
+	p.ingester = ingest.NewIngester(ingest.Options{
+		Lives: p.lives, Spool: p.spool, Warehouse: p.clickhouse, Client: client,
+		MaxRooms: f.MaxRooms, PollEvery: f.PollEvery, SpoolBytes: f.SpoolMax, DrainTimeout: f.DrainTimeout,
+		Registerer: registry, Logger: logger,
+	})
+	return p, nil
+}
+
+// Close closes what was opened.
+func (p *pipeline) Close() error {
+	var errs []error
+	if p.lives != nil {
+		p.lives.Close()
+	}
+	if p.clickhouse != nil {
+		errs = append(errs, p.clickhouse.Close())
+	}
+	if p.spool != nil {
+		errs = append(errs, p.spool.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (f ingestFlags) workerName() string {
+	if f.Worker != "" {
+		return f.Worker
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "worker"
+	}
+	return fmt.Sprintf("%s-%d", host, os.Getpid())
+}
+
+// newRegistry makes a registry with the process's own metrics.
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"kslive/internal/chdb"
+	"kslive/internal/pgembed"
+)
+
+// engineFlags say how the embedded engines are run.
+type engineFlags struct {
+	DataDir          string `help:"Folder that holds everything this machine keeps: the spool and the embedded engines." default:"data" type:"path" placeholder:"DIR"`
+	ChdbLibrary      string `name:"chdb-library" help:"Path of libchdb.so; default: looked for in deploy/engines and the system's library folders." type:"path" placeholder:"FILE"`
+	PostgresBin      string `help:"Folder of Postgres's programs; default: looked for in PATH, /usr/lib/postgresql and deploy/engines." type:"path" placeholder:"DIR"`
+	ClickhouseMemory int64  `help:"Memory in bytes that the embedded ClickHouse may use; 0: a share of the machine's." default:"0" placeholder:"BYTES"`
+}
+
+// storeFlags say where Postgres and ClickHouse are.
+type storeFlags struct {
+	Postgres   string `help:"URL of your Postgres: postgres://user:password@host/database. Put it into the environment when it holds a password." placeholder:"URL"`
+	Clickhouse string `name:"clickhouse" help:"URL of your ClickHouse: clickhouse://user:password@host:9000/database or http://…:8123/database." placeholder:"URL"`
+}
+
+// stores are the URLs of both databases. They are secrets.
+type stores struct {
+	Postgres   string `json:"postgres"`
+	ClickHouse string `json:"clickhouse"`
+	// HTTP is ClickHouse's own address for curl; embedded only.
+	HTTP string `json:"clickhouse_http"`
+}
+
+// engines are the embedded Postgres and ClickHouse.
+type engines struct {
+	stores
+	postgres   *pgembed.Cluster
+	clickhouse *chdb.Engine
+	file       string
+}
+
+// startEngines starts both and notes where they are, for other commands on
+// the same data folder. The caller must close them.
+func startEngines(ctx context.Context, f engineFlags, logger *slog.Logger) (_ *engines, err error) {
+	if err := os.MkdirAll(f.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	e := &engines{file: storesFile(f.DataDir)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.Close())
+		}
+	}()
+	// Not errgroup.WithContext: its context ends with Wait, and the engines'
+	// processes must not.
+	var starting errgroup.Group
+	starting.Go(func() (err error) {
+		e.postgres, err = pgembed.Start(ctx, pgembed.Options{DataDir: filepath.Join(f.DataDir, "postgres"), BinDir: f.PostgresBin, Logger: logger})
+		return err
+	})
+	starting.Go(func() (err error) {
+		e.clickhouse, err = chdb.Start(ctx, chdb.Options{DataDir: filepath.Join(f.DataDir, "clickhouse"), Library: f.ChdbLibrary, MaxMemory: f.ClickhouseMemory, Logger: logger})
+		return err
+	})
+	if err := starting.Wait(); err != nil {
+		return nil, err
+	}
+	e.stores = stores{Postgres: e.postgres.URL(), ClickHouse: e.clickhouse.DSN(), HTTP: e.clickhouse.URL()}
+	noted, err := json.Marshal(e.stores)
+	if err != nil {
+		return nil, fmt.Errorf("noting where the engines are: %w", err)
+	}
+	if err := os.WriteFile(e.file, noted, 0o600); err != nil {
+		return nil, fmt.Errorf("noting where the engines are: %w", err)
+	}
+	return e, nil
+}
+
+// Close stops both.
+func (e *engines) Close() error {
+	var stopping errgroup.Group
+	if e.clickhouse != nil {
+		stopping.Go(e.clickhouse.Close)
+	}
+	if e.postgres != nil {
+		stopping.Go(e.postgres.Close)
+	}
+	err := stopping.Wait()
+	if removed := os.Remove(e.file); removed != nil && !errors.Is(removed, fs.ErrNotExist) {
+		err = errors.Join(err, removed)
+	}
+	return err
+}
+
+func storesFile(dataDir string) string { return filepath.Join(dataDir, "engines.json") }
+
+// locate answers the databases that the flags name or, where they name none,
+// the embedded ones that run on the data folder.
+func (f storeFlags) locate(dataDir string) (stores, error) {
+	found := stores{Postgres: f.Postgres, ClickHouse: f.Clickhouse}
+	if found.Postgres != "" && found.ClickHouse != "" {
+		return found, nil
+	}
+	noted, err := os.ReadFile(storesFile(dataDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return found, nil
+	}
+	if err != nil {
+		return found, fmt.Errorf("finding the embedded engines: %w", err)
+	}
+	var embedded stores
+	if err := json.Unmarshal(noted, &embedded); err != nil {
+		return found, fmt.Errorf("reading %s: %w", storesFile(dataDir), err)
+	}
+	if found.Postgres == "" {
+		found.Postgres = embedded.Postgres
+	}
+	if found.ClickHouse == "" {
+		found.ClickHouse, found.HTTP = embedded.ClickHouse, embedded.HTTP
+	}
+	return found, nil
+}
+
+// requirePostgres is locate for commands that need Postgres.
+func (f storeFlags) requirePostgres(dataDir string) (stores, error) {
+	found, err := f.locate(dataDir)
+	if err == nil && found.Postgres == "" {
+		err = fmt.Errorf("no Postgres: give --postgres URL (or INGEST_POSTGRES), or start `ingest run --embedded` on the data folder %s first", dataDir)
+	}
+	return found, err
+}
+
+// requireBoth is locate for commands that need both databases.
+func (f storeFlags) requireBoth(dataDir string) (stores, error) {
+	found, err := f.requirePostgres(dataDir)
+	if err == nil && found.ClickHouse == "" {
+		err = fmt.Errorf("no ClickHouse: give --clickhouse URL (or INGEST_CLICKHOUSE), or --embedded for both on this machine")
+	}
+	return found, err
+}

@@ -1,0 +1,146 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// timing holds the bounds that a session and a room keep.
+type timing struct {
+	handshake time.Duration // dialing, TLS and the upgrade together
+	write     time.Duration // one message to the server
+	ack       time.Duration // from entering the room to the first answer
+
+	heartbeat    time.Duration // when the server names no interval
+	minHeartbeat time.Duration
+	maxHeartbeat time.Duration
+
+	leave time.Duration // reading on after CS_USER_EXIT
+	end   time.Duration // reading on after SC_ERROR
+
+	// The window in which the wait before a reconnect is drawn when the server
+	// names none; it doubles with each failure in a row up to maxReconnect.
+	reconnectFrom time.Duration
+	reconnectTo   time.Duration
+	maxReconnect  time.Duration
+	// stable is how long a session must have lasted for it not to be a failure.
+	stable time.Duration
+}
+
+func defaultTiming() timing {
+	return timing{
+		handshake:     10 * time.Second,
+		write:         10 * time.Second,
+		ack:           10 * time.Second,
+		heartbeat:     20 * time.Second,
+		minHeartbeat:  time.Second,
+		maxHeartbeat:  5 * time.Minute,
+		leave:         2 * time.Second,
+		end:           time.Second,
+		reconnectFrom: time.Second,
+		reconnectTo:   5 * time.Second,
+		maxReconnect:  time.Minute,
+		stable:        time.Minute,
+	}
+}
+
+// interval is the time between heartbeats when the server asks for one of ms
+// milliseconds, or for none.
+func (t timing) interval(ms uint64) time.Duration {
+	if ms == 0 {
+		return t.heartbeat
+	}
+	return min(max(milliseconds(ms), t.minHeartbeat), t.maxHeartbeat)
+}
+
+// milliseconds reads a duration sent by the server; ten minutes at most, so
+// that no number, however wrong, keeps a room closed for long.
+func milliseconds(ms uint64) time.Duration {
+	return min(time.Duration(min(ms, 1<<32))*time.Millisecond, 10*time.Minute)
+}
+
+const (
+	maxMessage = 16 << 20 // bytes of one websocket message
+	// keptBuffer bounds the buffers that are used again, so that one large
+	// message does not hold its memory for ever.
+	keptBuffer = 64 << 10
+)
+
+// connector opens sockets. All rooms of a process share one, and with it the
+// buffers, so that a room that is quiet holds little more than its socket.
+type connector struct {
+	dialer  websocket.Dialer
+	origin  string
+	timing  timing
+	buffers sync.Pool // of *bytes.Buffer
+}
+
+// newConnector returns a connector whose sockets say that they come from pages
+// of origin, such as KuaishouURL.
+//
+// permessage-deflate, which browsers offer, is not: the server compresses large
+// payloads itself, and the read limit counts bytes as they arrive, so that it
+// would not bound what they inflate to.
+func newConnector(origin string, timing timing) *connector {
+	return &connector{
+		dialer: websocket.Dialer{
+			Proxy:            http.ProxyFromEnvironment,
+			HandshakeTimeout: timing.handshake,
+			ReadBufferSize:   1024,
+			WriteBufferSize:  1024,
+			WriteBufferPool:  new(sync.Pool),
+		},
+		origin:  origin,
+		timing:  timing,
+		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
+	}
+}
+
+// dial opens a socket. Its errors do not hold the address, only the host.
+func (c *connector) dial(ctx context.Context, address string) (*websocket.Conn, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("connecting: the address of the socket cannot be read")
+	}
+	conn, response, err := c.dialer.DialContext(ctx, address, http.Header{"Origin": {c.origin}})
+	if err != nil {
+		if response != nil {
+			return nil, fmt.Errorf("connecting to %s: refused with HTTP status %d", u.Host, response.StatusCode)
+		}
+		return nil, fmt.Errorf("connecting to %s: %w", u.Host, withoutURL(err))
+	}
+	conn.SetReadLimit(maxMessage)
+	return conn, nil
+}
+
+// read reads the next message into a buffer that the caller gives back with
+// release. Nothing is held while the socket is silent.
+func (c *connector) read(conn *websocket.Conn) (*bytes.Buffer, error) {
+	_, reader, err := conn.NextReader()
+	if err != nil {
+		return nil, err
+	}
+	buffer := c.buffers.Get().(*bytes.Buffer)
+	if _, err := io.Copy(buffer, reader); err != nil {
+		c.release(buffer)
+		return nil, err
+	}
+	return buffer, nil
+}
+
+func (c *connector) release(buffer *bytes.Buffer) {
+	if buffer.Cap() > keptBuffer {
+		return
+	}
+	buffer.Reset()
+	c.buffers.Put(buffer)
+}

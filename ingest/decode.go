@@ -1,0 +1,207 @@
+package ingest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	kuaishou "kslive/proto"
+	"kslive/schema"
+)
+
+// Bounds that keep what one frame can turn into within reason: a few bytes may
+// stand for a row of hundreds.
+const (
+	maxParts = 10_000  // fields of one payload; real ones have tens
+	maxPart  = 1 << 20 // bytes of one feed or room event; real ones have hundreds
+)
+
+var (
+	errNoMessage   = errors.New("no message known for this payload type")
+	errUnknownType = errors.New("payload type is not known")
+	errUnknownPart = errors.New("field is not known")
+	errManyParts   = fmt.Errorf("message has more than %d fields; this is the rest", maxParts)
+	errLargePart   = fmt.Errorf("message is larger than %d MiB", maxPart>>20)
+)
+
+// Decoder turns frames into rows. It uses its memory again for the next frame;
+// rows hold none of it. Not for concurrent use.
+type Decoder struct {
+	opener   opener
+	identity identity
+	unknown  unknownFields
+
+	// The frame being decoded.
+	frame       *kuaishou.Frame
+	payloadType kuaishou.PayloadType
+	sent        uint64 // the envelope's time
+	event       schema.Event
+	batch       *schema.Batch
+
+	// The feeds that come most often.
+	comment kuaishou.WebCommentFeed
+	like    kuaishou.WebLikeFeed
+	gift    kuaishou.WebGiftFeed
+	viewer  kuaishou.WebWatchingUserInfo
+}
+
+// NewDecoder makes a decoder. unknown, which may be nil, is called for each
+// unknown field met inside a known message, with the message's name and the
+// field's number. The numbers are whatever was sent: bounding how many are kept
+// is the caller's business.
+func NewDecoder(unknown func(message string, field int32)) *Decoder {
+	if unknown == nil {
+		unknown = func(string, int32) {}
+	}
+	return &Decoder{unknown: unknownFields{
+		report: unknown,
+		nested: make(map[protoreflect.FullName][]protoreflect.FieldDescriptor),
+	}}
+}
+
+// Decode appends the rows made from frame to batch, with offset as their
+// Offset. It never fails: what cannot be decoded becomes an Undecoded row, and
+// the rest of the frame rows of its own. One frame adds at most some 10,000
+// rows, and at most MaxPayload bytes of undecoded payload.
+func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batch) {
+	d.frame, d.batch = frame, batch
+	message, err := d.opener.open(frame.GetData())
+	d.start(message, offset)
+	switch {
+	case message == nil:
+		d.undecoded(part{raw: frame.GetData()}, err)
+	case err != nil:
+		d.undecoded(part{raw: message.Payload}, err)
+	default:
+		d.unknown.visit(message.ProtoReflect())
+		d.payload(part{raw: message.Payload})
+	}
+	d.frame, d.batch = nil, nil
+}
+
+// start prepares what all rows of a frame have in common.
+func (d *Decoder) start(message *kuaishou.SocketMessage, offset int64) {
+	d.identity.start(d.frame, message)
+	d.payloadType, d.sent = message.GetPayloadType(), message.GetTime()
+	received := timeOf(uint64(d.frame.GetReceivedAt()))
+	at, source := eventTime(0, d.sent, received)
+	d.event = schema.Event{
+		LiveID:          validText(d.frame.GetLiveId()),
+		LiveStreamID:    validText(d.frame.GetLiveStreamId()),
+		EventTime:       at,
+		EventTimeSource: source,
+		ReceivedAt:      received,
+		Offset:          offset,
+	}
+}
+
+// payload makes the rows of a whole payload, by its type. To decode another
+// type is a case here; what roomMessages names needs none.
+func (d *Decoder) payload(whole part) {
+	switch d.payloadType {
+	case kuaishou.PayloadType_SC_FEED_PUSH:
+		d.feedPush(whole)
+	case kuaishou.PayloadType_SC_LIVE_WATCHING_LIST:
+		d.watchingUsers(whole)
+	case kuaishou.PayloadType_SC_COMMENT_ZONE_RICH_TEXT:
+		d.commentZone(whole)
+	case kuaishou.PayloadType_SC_ACTION_SIGNAL:
+		d.actionSignal(whole)
+	case kuaishou.PayloadType_SC_RED_PACK_FEED:
+		d.currentRedPacks(whole)
+	case kuaishou.PayloadType_SC_WEB_COMMENT_FEED:
+		d.commentFeed(whole)
+	case kuaishou.PayloadType_SC_WEB_COMMENT_RICH_TEXT_MESSAGE:
+		d.richTextComment(whole)
+	case kuaishou.PayloadType_SC_HEARTBEAT_ACK:
+		d.unmarshal(whole, &kuaishou.SCWebHeartbeatAck{}) // no row, but broken or unknown parts show
+	case kuaishou.PayloadType_CS_HEARTBEAT, kuaishou.PayloadType_CS_ENTER_ROOM, kuaishou.PayloadType_CS_USER_EXIT:
+		// What a client sends is no news, and holds its token.
+	default:
+		d.roomEvent(whole)
+	}
+}
+
+// part is a field of a payload, or the whole payload when its number is 0.
+type part struct {
+	number protowire.Number
+	// name is the field's in the .proto, "?<number>" for an unknown one.
+	name    string
+	unknown bool
+	raw     []byte // as fieldReader has it
+	value   uint64 // of a number
+}
+
+// parts yields the fields of a payload that is a message of the given type. A
+// field with another wire type than declared is unknown; unknown ones are
+// reported. Where the payload breaks off, the rest becomes an Undecoded row.
+func (d *Decoder) parts(payload []byte, message protoreflect.MessageDescriptor) iter.Seq[part] {
+	return func(yield func(part) bool) {
+		fields := fieldReader{rest: payload}
+		for n := 0; n < maxParts && fields.next(); n++ {
+			p := part{number: fields.number, raw: fields.raw, value: fields.value}
+			if field := fields.declared(message); field != nil {
+				p.name = string(field.Name())
+			} else {
+				p.name, p.unknown = unknownName(fields.number), true
+				d.unknown.report(messageName(message), int32(fields.number))
+			}
+			if !yield(p) {
+				return
+			}
+		}
+		switch {
+		case fields.err != nil:
+			d.undecoded(part{raw: fields.rest}, fields.err)
+		case len(fields.rest) > 0:
+			d.undecoded(part{raw: fields.rest}, errManyParts)
+		}
+	}
+}
+
+// unmarshal reads a part into message. When it is not one, it becomes an
+// Undecoded row and the answer is false.
+func (d *Decoder) unmarshal(p part, message proto.Message) bool {
+	if len(p.raw) > maxPart {
+		d.undecoded(p, errLargePart)
+		return false
+	}
+	if err := proto.Unmarshal(p.raw, message); err != nil {
+		// protobuf's own text says no more, and changes from build to build.
+		d.undecoded(p, fmt.Errorf("not a valid %s", messageName(message.ProtoReflect().Descriptor())))
+		return false
+	}
+	d.unknown.visit(message.ProtoReflect())
+	return true
+}
+
+// eventOf is the common part of the row made from a part; to be called once
+// for each, since it tells equal ones apart by counting them.
+func (d *Decoder) eventOf(p part) schema.Event {
+	event := d.event
+	event.EventID = d.identity.of(p.number, p.raw)
+	return event
+}
+
+// eventAt is eventOf for a feed that has a clock of its own.
+func (d *Decoder) eventAt(p part, feedTime uint64) schema.Event {
+	event := d.eventOf(p)
+	event.EventTime, event.EventTimeSource = eventTime(feedTime, d.sent, event.ReceivedAt)
+	return event
+}
+
+func (d *Decoder) undecoded(p part, reason error) {
+	d.batch.Undecoded = append(d.batch.Undecoded, schema.Undecoded{
+		Event:           d.eventOf(p),
+		PayloadType:     uint32(d.payloadType),
+		PayloadTypeName: payloadTypeName(d.payloadType),
+		Part:            p.name,
+		Payload:         bytes.Clone(p.raw),
+		Error:           validText(reason.Error()),
+	})
+}

@@ -1,0 +1,107 @@
+package ingest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
+
+	kuaishou "kslive/proto"
+	"kslive/schema"
+)
+
+// seedFrames adds the captures and a frame of every kind.
+func seedFrames(f *testing.F, add func(data []byte)) {
+	for _, file := range captures(f) {
+		add(capture(f, file))
+	}
+	for _, frame := range sampleFrames(f) {
+		add(frame.Data)
+	}
+}
+
+// An envelope is opened or refused, never both; what opens is what protobuf
+// reads, and the type read in a hurry is its type.
+func FuzzEnvelope(f *testing.F) {
+	seedFrames(f, func(data []byte) { f.Add(data) })
+	var reused opener
+	f.Fuzz(func(t *testing.T, data []byte) {
+		payloadType(data)
+		message, err := openEnvelope(data)
+		again, errAgain := reused.open(data)
+		if fmt.Sprint(err) != fmt.Sprint(errAgain) || !proto.Equal(message, again) {
+			t.Errorf("opened twice: %v, %v; %v, %v", message, err, again, errAgain)
+		}
+		var want kuaishou.SocketMessage
+		if invalid := proto.Unmarshal(data, &want); (invalid != nil) != (message == nil) {
+			t.Fatalf("protobuf says %v, openEnvelope %v", invalid, err)
+		}
+		if message == nil {
+			return
+		}
+		if len(message.Payload) > MaxPayload && err == nil {
+			t.Errorf("payload of %d bytes", len(message.Payload))
+		}
+		message.Payload, want.Payload = nil, nil
+		if !proto.Equal(message, &want) {
+			t.Errorf("got %v, want %v", message, &want)
+		}
+	})
+}
+
+// Any bytes become rows that a database takes, the same each time, and as many
+// as is reasonable. The bytes are tried as a frame, and as the payload of one.
+func FuzzDecode(f *testing.F) {
+	seedFrames(f, func(data []byte) {
+		f.Add(data, uint32(0))
+		if message, err := openEnvelope(data); err == nil {
+			f.Add(bytes.Clone(message.Payload), uint32(message.PayloadType))
+		}
+	})
+	decoder := NewDecoder(nil)
+	f.Fuzz(func(t *testing.T, data []byte, kind uint32) {
+		if kind != 0 {
+			data = sealed(t, kuaishou.PayloadType(kind), data, kuaishou.SocketMessage_NONE)
+		}
+		frame := frameOf(data)
+		var batch, again schema.Batch
+		decoder.Decode(frame, 1, &batch)
+		NewDecoder(func(string, int32) {}).Decode(frame, 1, &again)
+		if !reflect.DeepEqual(batch, again) {
+			t.Errorf("decoded twice:\n%s\n%s", rowsJSON(t, &batch), rowsJSON(t, &again))
+		}
+		if batch.Len() > maxParts+2 {
+			t.Errorf("%d rows", batch.Len())
+		}
+		for rows := range batch.All() {
+			for i := range rows.Len() {
+				checkRow(t, rows, i)
+			}
+		}
+	})
+}
+
+func checkRow(t *testing.T, rows schema.Rows, i int) {
+	for c, value := range rows.Values(i, nil) {
+		name := rows.Name + "." + rows.Columns[c]
+		switch value := value.(type) {
+		case string:
+			if !utf8.ValidString(value) {
+				t.Errorf("%s is not UTF-8: %q", name, value)
+			}
+			isJSON := rows.Columns[c] == "message" || rows.Columns[c] == "segments" && value != ""
+			if isJSON && !json.Valid([]byte(value)) {
+				t.Errorf("%s is not JSON: %q", name, value)
+			}
+		case time.Time:
+			if !value.IsZero() && (value.Year() < 1970 || value.Year() >= 2200) {
+				t.Errorf("%s is %v", name, value)
+			}
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package ingest
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	kuaishou "kslive/proto"
+)
+
+// MaxPayload is the size in bytes of the largest payload that is decoded, after
+// its compression is undone. Real ones stay under 100 KB.
+const MaxPayload = 16 << 20
+
+// The key and the initialisation vector that the web player ships: no secrets.
+const (
+	payloadKey = "PPbzKKL7NB15leYy"
+	payloadIV  = "JRODKJiolJ9xqso0"
+)
+
+var errPayloadTooLarge = fmt.Errorf("payload is larger than %d MiB", MaxPayload>>20)
+
+// payloadType reads the type of the SocketMessage in data and nothing behind
+// it. ok is false when data does not begin like an envelope with a type. It
+// does not allocate.
+func payloadType(data []byte) (t kuaishou.PayloadType, ok bool) {
+	fields := fieldReader{rest: data}
+	for fields.next() {
+		if fields.is(1, protowire.VarintType) {
+			return kuaishou.PayloadType(fields.value), true
+		}
+	}
+	return 0, false
+}
+
+// openEnvelope parses the envelope in data and undoes the compression of its
+// payload. An error says what is wrong with it. When it is the payload, the
+// message comes with the error, its payload as it arrived; when data is no
+// envelope at all the message is nil.
+func openEnvelope(data []byte) (*kuaishou.SocketMessage, error) {
+	return new(opener).open(data)
+}
+
+// opener opens envelopes and uses its memory again for the next. Its zero value
+// is ready. Not for concurrent use.
+type opener struct {
+	message kuaishou.SocketMessage
+	packed  bytes.Reader
+	gzip    gzip.Reader
+	plain   []byte // at most MaxPayload + 1
+}
+
+// open is openEnvelope. The message and its payload, which may be a part of
+// data, are valid until the next call.
+func (o *opener) open(data []byte) (*kuaishou.SocketMessage, error) {
+	if err := o.parse(data); err != nil {
+		return nil, fmt.Errorf("reading the envelope: %w", err)
+	}
+	message := &o.message
+	plain := message.Payload
+	var err error
+	switch message.CompressionType {
+	case kuaishou.SocketMessage_UNKNOWN, kuaishou.SocketMessage_NONE:
+	case kuaishou.SocketMessage_GZIP:
+		plain, err = o.gunzip(plain)
+	case kuaishou.SocketMessage_AES:
+		plain, err = o.decrypt(plain)
+	default:
+		err = fmt.Errorf("unknown compression type %d", message.CompressionType)
+	}
+	if err == nil && len(plain) > MaxPayload {
+		err = errPayloadTooLarge
+	}
+	if err != nil {
+		return message, err
+	}
+	message.Payload = plain
+	return message, nil
+}
+
+// parse does what proto.Unmarshal would, but leaves the payload where it is.
+func (o *opener) parse(data []byte) error {
+	message := &o.message
+	proto.Reset(message)
+	var unknown []byte
+	fields := fieldReader{rest: data}
+	for fields.next() {
+		switch {
+		case fields.is(1, protowire.VarintType):
+			message.PayloadType = kuaishou.PayloadType(fields.value)
+		case fields.is(2, protowire.VarintType):
+			message.CompressionType = kuaishou.SocketMessage_CompressionType(fields.value)
+		case fields.is(3, protowire.BytesType):
+			message.Payload = fields.raw
+		case fields.is(4, protowire.VarintType):
+			message.Time = fields.value
+		case fields.is(5, protowire.BytesType):
+			message.ReportId = string(fields.raw)
+		case fields.is(6, protowire.BytesType):
+			message.MessageId = string(fields.raw)
+		case fields.is(7, protowire.VarintType):
+			message.NeedAck = protowire.DecodeBool(fields.value)
+		case fields.is(8, protowire.BytesType):
+			message.AckInfo = fields.raw
+		default:
+			unknown = append(unknown, fields.field...)
+		}
+	}
+	if fields.err != nil {
+		return fields.err
+	}
+	if len(unknown) > 0 {
+		message.ProtoReflect().SetUnknown(unknown)
+	}
+	return nil
+}
+
+func (o *opener) gunzip(packed []byte) ([]byte, error) {
+	o.packed.Reset(packed)
+	if err := o.gzip.Reset(&o.packed); err != nil {
+		return nil, gzipError(err)
+	}
+	o.plain = o.plain[:0]
+	for {
+		if len(o.plain) == cap(o.plain) {
+			o.plain = append(o.plain, 0)[:len(o.plain)]
+		}
+		free := o.plain[len(o.plain):min(cap(o.plain), MaxPayload+1)]
+		n, err := o.gzip.Read(free)
+		o.plain = o.plain[:len(o.plain)+n]
+		switch {
+		case len(o.plain) > MaxPayload:
+			return nil, errPayloadTooLarge
+		case errors.Is(err, io.EOF):
+			return o.plain, nil
+		case err != nil:
+			return nil, gzipError(err)
+		}
+	}
+}
+
+func gzipError(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("gzip payload is cut off")
+	}
+	return fmt.Errorf("gzip payload is damaged: %w", err)
+}
+
+func (o *opener) decrypt(packed []byte) ([]byte, error) {
+	if len(packed) == 0 || len(packed)%aes.BlockSize != 0 {
+		return nil, fmt.Errorf("AES payload of %d bytes is not a whole number of blocks", len(packed))
+	}
+	if len(packed) > MaxPayload+aes.BlockSize {
+		return nil, errPayloadTooLarge
+	}
+	block, err := aes.NewCipher([]byte(payloadKey))
+	if err != nil {
+		return nil, fmt.Errorf("opening the AES payload: %w", err)
+	}
+	o.plain = append(o.plain[:0], packed...)
+	cipher.NewCBCDecrypter(block, []byte(payloadIV)).CryptBlocks(o.plain, o.plain)
+	padding := int(o.plain[len(o.plain)-1])
+	if padding == 0 || padding > aes.BlockSize {
+		return nil, errors.New("AES payload has wrong padding")
+	}
+	end := len(o.plain) - padding
+	for _, b := range o.plain[end:] {
+		if int(b) != padding {
+			return nil, errors.New("AES payload has wrong padding")
+		}
+	}
+	return o.plain[:end], nil
+}

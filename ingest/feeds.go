@@ -1,0 +1,171 @@
+package ingest
+
+import (
+	kuaishou "kslive/proto"
+	"kslive/schema"
+)
+
+var feedPushMessage = (*kuaishou.SCWebFeedPush)(nil).ProtoReflect().Descriptor()
+
+// feedPush makes the rows of a 310.
+func (d *Decoder) feedPush(whole part) {
+	var stat schema.RoomStat
+	for p := range d.parts(whole.raw, feedPushMessage) {
+		switch p.name {
+		case "display_watching_count":
+			stat.DisplayWatchingCount = validText(string(p.raw))
+		case "display_like_count":
+			stat.DisplayLikeCount = validText(string(p.raw))
+		case "pending_like_count":
+			stat.PendingLikeCount = p.value
+		case "push_interval":
+			stat.PushInterval = p.value
+		case "comment_feeds":
+			d.commentFeed(p)
+		case "combo_comment_feed":
+			d.comboCommentFeed(p)
+		case "like_feeds":
+			d.likeFeed(p)
+		case "gift_feeds":
+			d.giftFeed(p)
+		case "system_notice_feeds":
+			d.noticeFeed(p)
+		case "share_feeds":
+			d.shareFeed(p)
+		}
+	}
+	d.roomStat(whole, stat)
+}
+
+// roomStat adds a row when there is a counter in it.
+func (d *Decoder) roomStat(whole part, stat schema.RoomStat) {
+	if stat.DisplayWatchingCount == "" && stat.DisplayLikeCount == "" && stat.PendingLikeCount == 0 {
+		return
+	}
+	stat.Event = d.eventOf(whole)
+	stat.PayloadType = payloadTypeName(d.payloadType)
+	stat.WatchingCount, stat.WatchingCountExact = parseCount(stat.DisplayWatchingCount)
+	stat.LikeCount, stat.LikeCountExact = parseCount(stat.DisplayLikeCount)
+	d.batch.RoomStats = append(d.batch.RoomStats, stat)
+}
+
+// commentFeed makes the row of a comment, pushed or recalled.
+func (d *Decoder) commentFeed(p part) {
+	feed := &d.comment
+	if !d.unmarshal(p, feed) {
+		return
+	}
+	// On the socket a feed's own clock is empty, and not to be trusted.
+	source, feedTime := "feed", uint64(0)
+	if recalled(d.payloadType) {
+		source, feedTime = "recall", feed.Time
+	}
+	d.batch.Comments = append(d.batch.Comments, schema.Comment{
+		Event:      d.eventAt(p, feedTime),
+		User:       simpleUser(feed.User, feed.SenderState),
+		Audience:   audience(feed.SenderState),
+		Source:     source,
+		FeedID:     validText(feed.Id),
+		Content:    validText(feed.Content),
+		ShowType:   word(showWords, feed.ShowType),
+		Color:      validText(feed.Color),
+		DeviceHash: validText(feed.DeviceHash),
+		SortRank:   feed.SortRank,
+	})
+}
+
+func (d *Decoder) comboCommentFeed(p part) {
+	var feed kuaishou.WebComboCommentFeed
+	if !d.unmarshal(p, &feed) {
+		return
+	}
+	d.batch.ComboComments = append(d.batch.ComboComments, schema.ComboComment{
+		Event:      d.eventOf(p),
+		FeedID:     validText(feed.Id),
+		Content:    validText(feed.Content),
+		ComboCount: feed.ComboCount,
+	})
+}
+
+func (d *Decoder) likeFeed(p part) {
+	feed := &d.like
+	if !d.unmarshal(p, feed) {
+		return
+	}
+	d.batch.Likes = append(d.batch.Likes, schema.Like{
+		Event:      d.eventOf(p),
+		User:       simpleUser(feed.User, feed.SenderState),
+		Audience:   audience(feed.SenderState),
+		FeedID:     validText(feed.Id),
+		DeviceHash: validText(feed.DeviceHash),
+		SortRank:   feed.SortRank,
+	})
+}
+
+func (d *Decoder) giftFeed(p part) {
+	feed := &d.gift
+	if !d.unmarshal(p, feed) {
+		return
+	}
+	user := simpleUser(feed.User, feed.SenderState)
+	if user.OriginUserID == 0 {
+		user.OriginUserID = mergeKeyUser(feed.MergeKey)
+	}
+	d.batch.Gifts = append(d.batch.Gifts, schema.Gift{
+		Event:               d.eventOf(p),
+		User:                user,
+		Audience:            audience(feed.SenderState),
+		FeedID:              validText(feed.Id),
+		FeedTime:            timeOf(feed.Time),
+		GiftID:              feed.GiftId,
+		GiftName:            validText(feed.AiDataInfo.GetGiftName()),
+		UnitPrice:           feed.AiDataInfo.GetUnitPrice(),
+		MergeKey:            validText(feed.MergeKey),
+		BatchSize:           feed.BatchSize,
+		ComboCount:          feed.ComboCount,
+		Rank:                feed.Rank,
+		ExpireDuration:      feed.ExpireDuration,
+		ClientTimestamp:     feed.ClientTimestamp,
+		SlotDisplayDuration: feed.SlotDisplayDuration,
+		StarLevel:           feed.StarLevel,
+		StyleType:           word(styleWords, feed.StyleType),
+		LiveAssistantType:   word(assistantWords, feed.LiveAssistantType),
+		DeviceHash:          validText(feed.DeviceHash),
+		DanmakuDisplay:      feed.DanmakuDisplay,
+		SortRank:            feed.SortRank,
+	})
+}
+
+func (d *Decoder) noticeFeed(p part) {
+	var feed kuaishou.WebSystemNoticeFeed
+	if !d.unmarshal(p, &feed) {
+		return
+	}
+	d.batch.Notices = append(d.batch.Notices, schema.Notice{
+		Event:           d.eventOf(p),
+		User:            simpleUser(feed.User, nil),
+		FeedID:          validText(feed.Id),
+		FeedTime:        timeOf(feed.Time),
+		Content:         validText(feed.Content),
+		DisplayDuration: feed.DisplayDuration,
+		DisplayType:     word(displayWords, feed.DisplayType),
+		SortRank:        feed.SortRank,
+	})
+}
+
+func (d *Decoder) shareFeed(p part) {
+	var feed kuaishou.WebShareFeed
+	if !d.unmarshal(p, &feed) {
+		return
+	}
+	d.batch.Shares = append(d.batch.Shares, schema.Share{
+		Event:              d.eventOf(p),
+		User:               simpleUser(feed.User, nil),
+		FeedID:             validText(feed.Id),
+		FeedTime:           timeOf(feed.Time),
+		ThirdPartyPlatform: feed.ThirdPartyPlatform,
+		LiveAssistantType:  word(assistantWords, feed.LiveAssistantType),
+		DeviceHash:         validText(feed.DeviceHash),
+		SortRank:           feed.SortRank,
+	})
+}

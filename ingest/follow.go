@@ -1,0 +1,53 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	kuaishou "kslive/proto"
+	"kslive/schema"
+)
+
+// FollowOptions say which room to follow and who is told.
+type FollowOptions struct {
+	LiveID string
+	Client *Client
+	// State is told each state of the room.
+	State func(Report)
+	// Rows is told the rows of each frame; the batch is valid until it returns.
+	// Its error ends Follow.
+	Rows   func(*schema.Batch) error
+	Logger *slog.Logger
+}
+
+// Follow watches one room without databases or spool until the live has ended,
+// it cannot be watched, or ctx is done. It answers the room's last state, and
+// the error of Rows.
+func Follow(ctx context.Context, o FollowOptions) (Report, error) {
+	shown := &shownFrames{show: o.Rows, decoder: NewDecoder(func(string, int32) {})}
+	heard := room{
+		liveID: o.LiveID, resolver: o.Client, frames: shown,
+		connector: newConnector(o.Client.origin(), defaultTiming()), retry: o.Client.retry,
+		report: o.State, metrics: NewMetrics(prometheus.NewRegistry()), logger: o.Logger,
+	}
+	last := heard.run(ctx)
+	return last, shown.err
+}
+
+// shownFrames decodes frames at once, for one room that somebody looks at.
+type shownFrames struct {
+	show    func(*schema.Batch) error
+	decoder *Decoder
+	batch   schema.Batch
+	err     error
+}
+
+// Append decodes the frame and shows its rows.
+func (f *shownFrames) Append(frame *kuaishou.Frame) error {
+	f.batch.Reset()
+	f.decoder.Decode(frame, 0, &f.batch)
+	f.err = f.show(&f.batch)
+	return f.err
+}

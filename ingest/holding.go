@@ -1,0 +1,133 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// releaseTimeout bounds giving back one room, also while the worker stops.
+const releaseTimeout = 10 * time.Second
+
+// holding is one claimed row and the goroutine that holds its room.
+type holding struct {
+	live   Live
+	stop   context.CancelCauseFunc // safe for any goroutine; the first cause counts
+	expiry *time.Timer             // stops the room when the lease is no longer trusted
+}
+
+// trust moves the moment until which the lease is trusted.
+func (h *holding) trust(until time.Time) { h.expiry.Reset(time.Until(until)) }
+
+// open starts the room of a row that was claimed.
+func (i *Ingester) open(live Live, trustedUntil time.Time) {
+	ctx, stop := context.WithCancelCause(context.Background())
+	h := &holding{live: live, stop: stop}
+	h.expiry = time.AfterFunc(time.Until(trustedUntil), func() { stop(errLeaseLost) })
+	i.holdings[live.ID] = h
+	go func() { // leave waits for it, by ended
+		defer func() { i.ended <- h }()
+		defer h.expiry.Stop()
+		defer stop(nil)
+		i.hold(ctx, live)
+	}()
+}
+
+// hold runs the room until it is over and gives the row back.
+func (i *Ingester) hold(ctx context.Context, live Live) {
+	logger := i.o.Logger.With("live", live.Text)
+	current := i.metrics.rooms.WithLabelValues(string(StateQueued))
+	current.Inc()
+	report := func(r Report) {
+		current.Dec()
+		current = i.metrics.rooms.WithLabelValues(string(r.State))
+		current.Inc()
+		i.changes.add(StateChange{ID: live.ID, Epoch: live.Epoch, Report: r})
+		logger.Debug("room", "state", r.State, "reason", r.Reason, "code", r.Code)
+	}
+	last := i.hear(ctx, live, report, logger)
+	current.Dec()
+	if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
+		last.Reason = cause.Error()
+	}
+	logger.Info("room left", "state", last.State, "reason", last.Reason, "code", last.Code, "again_in", last.RetryAfter)
+	i.changes.drop(live.ID)
+	// The row is given back also when the room was told to stop.
+	releasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	if err := i.o.Lives.Release(releasing, live.ID, live.Epoch, last); err != nil {
+		logger.Warn("the row could not be given back; its lease ends by itself", "err", err)
+	}
+}
+
+// hear runs the room of a row.
+func (i *Ingester) hear(ctx context.Context, live Live, report func(Report), logger *slog.Logger) Report {
+	liveID, err := ParseLiveID(live.Text)
+	if err != nil {
+		return Report{State: StateInvalid, Reason: err.Error(), RetryAfter: i.o.Client.retry.After(StateInvalid)}
+	}
+	heard := room{
+		liveID: liveID, epoch: live.Epoch, endpoint: live.Endpoint,
+		resolver: i.o.Client, frames: i.frames, connector: i.sockets, retry: i.o.Client.retry,
+		report: report, metrics: i.metrics, logger: logger,
+	}
+	return heard.run(ctx)
+}
+
+// pendingChanges holds the newest state of each room until it is told.
+type pendingChanges struct {
+	mu    sync.Mutex
+	byRow map[int64]StateChange // guarded by mu
+}
+
+func (p *pendingChanges) add(change StateChange) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byRow == nil {
+		p.byRow = make(map[int64]StateChange)
+	}
+	p.byRow[change.ID] = change
+}
+
+// drop forgets a change that a final one follows.
+func (p *pendingChanges) drop(id int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.byRow, id)
+}
+
+func (p *pendingChanges) take() []StateChange {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	changes := make([]StateChange, 0, len(p.byRow))
+	for _, change := range p.byRow {
+		changes = append(changes, change)
+	}
+	clear(p.byRow)
+	return changes
+}
+
+// restore puts back changes that could not be told, unless there are newer ones.
+func (p *pendingChanges) restore(changes []StateChange) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, change := range changes {
+		if _, newer := p.byRow[change.ID]; !newer {
+			p.byRow[change.ID] = change
+		}
+	}
+}
+
+// tellStates writes the rooms' new states to live_state.
+func (i *Ingester) tellStates(ctx context.Context) error {
+	changes := i.changes.take()
+	if len(changes) == 0 {
+		return nil
+	}
+	err := i.o.Lives.Report(ctx, changes)
+	if err != nil {
+		i.changes.restore(changes)
+	}
+	return err
+}

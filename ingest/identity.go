@@ -1,0 +1,126 @@
+package ingest
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	kuaishou "kslive/proto"
+	"kslive/schema"
+)
+
+// identity computes event IDs. An ID is the same for the same event, whoever
+// received it, over which connection, when, and however it was compressed, so
+// that ClickHouse can merge what several workers or a replay stored.
+//
+// This is a promise to rows already stored: changing any of it doubles them at
+// the next replay. An ID is xxHash64, seed 0, over these, where a number is an
+// unsigned LEB128 varint and a text or bytes is its length as such a number,
+// followed by itself:
+//
+//	live_stream_id
+//	live_id                  only when live_stream_id is empty
+//	payload type             as on the wire
+//	time                     of the envelope, in ms; 0 in recalled feeds
+//	field number             of the feed in the payload; 0 for the whole payload
+//	ordinal                  0 for the first of equal feeds in the frame, then 1, …
+//	feed                     its bytes as they arrived; the uncompressed payload for the whole
+//
+// What became of the feed does not count: a part that is undecoded today has
+// the same ID when a later version gives it a table.
+//
+// A recalled comment has its id and time filled in, so its bytes differ from
+// those of the same comment pushed over the socket, and so does its ID. The two
+// cannot be recognised as one here.
+type identity struct {
+	header []byte // all before the feed
+	frame  int    // how much of header is the frame's, equal for all its feeds
+	digest xxhash.Digest
+	// How many feeds had the ID before the ordinal was counted in.
+	seen map[uint64]uint64
+}
+
+// start begins a frame.
+func (i *identity) start(frame *kuaishou.Frame, message *kuaishou.SocketMessage) {
+	sent := message.GetTime()
+	if recalled(message.GetPayloadType()) {
+		sent = 0 // there was no envelope but the one that we put around it
+	}
+	i.header = protowire.AppendString(i.header[:0], frame.GetLiveStreamId())
+	if frame.GetLiveStreamId() == "" {
+		i.header = protowire.AppendString(i.header, frame.GetLiveId())
+	}
+	i.header = binary.AppendUvarint(i.header, uint64(message.GetPayloadType()))
+	i.header = binary.AppendUvarint(i.header, sent)
+	i.frame = len(i.header)
+	if i.seen == nil {
+		i.seen = make(map[uint64]uint64)
+	}
+	clear(i.seen)
+}
+
+// of is the ID of a feed, or of the whole payload when number is 0. Each call
+// counts as one more feed.
+func (i *identity) of(number protowire.Number, feed []byte) uint64 {
+	id := i.hash(number, 0, feed)
+	ordinal := i.seen[id]
+	i.seen[id] = ordinal + 1
+	if ordinal > 0 {
+		id = i.hash(number, ordinal, feed)
+	}
+	return id
+}
+
+func (i *identity) hash(number protowire.Number, ordinal uint64, feed []byte) uint64 {
+	i.header = binary.AppendUvarint(i.header[:i.frame], uint64(number))
+	i.header = binary.AppendUvarint(i.header, ordinal)
+	i.header = binary.AppendUvarint(i.header, uint64(len(feed)))
+	i.digest.Reset()
+	_, _ = i.digest.Write(i.header) // never fails
+	_, _ = i.digest.Write(feed)
+	return i.digest.Sum64()
+}
+
+// recalled says whether a payload type is one of those in which comment history
+// is kept; no server sends them.
+func recalled(t kuaishou.PayloadType) bool {
+	return t == kuaishou.PayloadType_SC_WEB_COMMENT_FEED ||
+		t == kuaishou.PayloadType_SC_WEB_COMMENT_RICH_TEXT_MESSAGE
+}
+
+// An event's clock is believed within these bounds of the receipt, so that
+// garbage cannot scatter one insert over many partitions.
+const (
+	maxAge   = 48 * time.Hour
+	maxAhead = 10 * time.Minute
+)
+
+// eventTime picks the best clock that can be believed; feed and envelope are
+// in Unix milliseconds.
+func eventTime(feed, envelope uint64, received time.Time) (at time.Time, source string) {
+	if at, ok := plausible(feed, received); ok {
+		return at, schema.FromFeed
+	}
+	if at, ok := plausible(envelope, received); ok {
+		return at, schema.FromEnvelope
+	}
+	return received, schema.FromReceipt
+}
+
+func plausible(ms uint64, received time.Time) (time.Time, bool) {
+	at := timeOf(ms)
+	age := received.Sub(at)
+	return at, !at.IsZero() && age <= maxAge && age >= -maxAhead
+}
+
+// timeOf is ms, in Unix milliseconds, as a time; the zero time when ms is 0 or
+// past the year 2200, which a column could not hold.
+func timeOf(ms uint64) time.Time {
+	const year2200 = 7_258_118_400_000
+	if ms == 0 || ms >= year2200 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms)).UTC()
+}

@@ -1,0 +1,276 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kslive/ingest/spool"
+)
+
+// The reasons for which the ingester closes a room.
+var (
+	errUnwanted  = errors.New("the row was disabled, deleted or is outside its times")
+	errLeaseLost = errors.New("the lease was lost: Postgres could not be asked in time, or another worker has the room")
+	errSpoolFull = errors.New("the spool is full: ClickHouse is not taking rows fast enough")
+	errStopping  = errors.New("the worker is stopping")
+)
+
+// Options are what an Ingester works with. The parts stay the caller's to
+// close, after Run has returned.
+type Options struct {
+	Lives     *Lives
+	Spool     *spool.Spool
+	Warehouse warehouse
+	Client    *Client
+	// MaxRooms is how many rooms this worker holds at most.
+	MaxRooms int
+	// PollEvery is how often lives is asked for new and changed rows.
+	PollEvery time.Duration
+	// SpoolBytes is the spool's bound. From 90 % of it no room is held, until
+	// it has fallen to 70 %. 0: no bound.
+	SpoolBytes int64
+	// DrainTimeout bounds how long Run waits for the spool to empty into
+	// ClickHouse once it has stopped taking; the rest is loaded at the next start.
+	DrainTimeout time.Duration
+	Registerer   prometheus.Registerer
+	Logger       *slog.Logger
+}
+
+// Ingester watches the rooms of lives: it claims rows, holds one socket a room
+// and loads what arrives into ClickHouse.
+type Ingester struct {
+	o        Options
+	frames   *spooledFrames
+	sockets  *connector
+	metrics  *Metrics
+	wake     chan struct{}      // a hint that lives has changed
+	ended    chan *holding      // holdings whose room has returned
+	ready    atomic.Bool        // the last poll of lives succeeded
+	changes  pendingChanges     // room states on their way to live_state
+	holdings map[int64]*holding // by row; owned by the goroutine of Run
+	paused   error              // why nothing is claimed; owned by the goroutine of Run
+}
+
+// NewIngester makes an Ingester; nothing runs before Run.
+func NewIngester(o Options) *Ingester {
+	i := &Ingester{
+		o:        o,
+		frames:   newSpooledFrames(o.Spool),
+		sockets:  newConnector(o.Client.origin(), defaultTiming()),
+		metrics:  NewMetrics(o.Registerer),
+		wake:     make(chan struct{}, 1),
+		ended:    make(chan *holding),
+		holdings: make(map[int64]*holding),
+	}
+	i.metrics.watchSpool(o.Registerer, o.Spool)
+	return i
+}
+
+// Ready says whether rooms are being claimed: the last poll of lives succeeded
+// and nothing holds the worker back.
+func (i *Ingester) Ready() bool { return i.ready.Load() }
+
+// Run works until taking is done: then it leaves the rooms, gives back its
+// leases and loads what is in the spool. It returns early when working is done;
+// what is then in the spool is loaded by the next Run.
+func (i *Ingester) Run(taking, working context.Context) error {
+	loading, stopLoading := context.WithCancelCause(working)
+	defer stopLoading(nil)
+	loaded := make(chan error, 1)
+	go func() {
+		loaded <- NewLoader(i.o.Spool, i.o.Warehouse, i.metrics, i.o.Logger).Run(loading)
+	}()
+	taking, stopTaking := context.WithCancel(taking)
+	defer stopTaking()
+	var listening sync.WaitGroup
+	listening.Go(func() { i.o.Lives.Listen(taking, i.wakeUp) })
+
+	failed := i.claimRooms(taking, loaded)
+	stopTaking()
+	listening.Wait()
+	i.leave(working)
+	if failed != nil {
+		return fmt.Errorf("loading the spool: %w", failed)
+	}
+	return i.drain(working, loaded, stopLoading)
+}
+
+// claimRooms claims and closes rooms until taking is done or the loader has failed.
+func (i *Ingester) claimRooms(taking context.Context, loaded <-chan error) error {
+	poll := time.NewTicker(i.o.PollEvery)
+	defer poll.Stop()
+	renew := time.NewTicker(i.o.Lives.Lease() / 3)
+	defer renew.Stop()
+	i.poll(taking)
+	for {
+		select {
+		case <-taking.Done():
+			return nil
+		case err := <-loaded:
+			return err
+		case h := <-i.ended:
+			delete(i.holdings, h.live.ID)
+		case <-renew.C:
+			i.renew(taking)
+		case <-i.wake:
+			i.poll(taking)
+		case <-poll.C:
+			i.poll(taking)
+		}
+	}
+}
+
+// poll is one look at lives: states are told, unwanted rooms closed, due ones
+// claimed.
+func (i *Ingester) poll(ctx context.Context) {
+	err := errors.Join(i.tellStates(ctx), i.closeUnwanted(ctx))
+	if err == nil {
+		err = i.claim(ctx)
+	}
+	was := i.ready.Swap(err == nil)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil && was:
+		i.o.Logger.Error("lives cannot be read; rooms that are held go on until their leases end", "err", err)
+	case err == nil && !was:
+		i.o.Logger.Info("watching lives", "rooms", len(i.holdings))
+	}
+}
+
+func (i *Ingester) closeUnwanted(ctx context.Context) error {
+	if len(i.holdings) == 0 {
+		return nil
+	}
+	ids := make([]int64, 0, len(i.holdings))
+	for id := range i.holdings {
+		ids = append(ids, id)
+	}
+	unwanted, err := i.o.Lives.Unwanted(ctx, ids)
+	for _, id := range unwanted {
+		i.holdings[id].stop(errUnwanted)
+	}
+	return err
+}
+
+// claim takes as many due rows as there are places free, unless something
+// holds the worker back.
+func (i *Ingester) claim(ctx context.Context) error {
+	if err := i.heldBack(); err != nil {
+		for _, h := range i.holdings {
+			h.stop(err)
+		}
+		return err
+	}
+	free := i.o.MaxRooms - len(i.holdings)
+	if free <= 0 {
+		return nil
+	}
+	asked := time.Now()
+	lives, err := i.o.Lives.Claim(ctx, free)
+	if err != nil {
+		return err
+	}
+	i.metrics.claims.Add(float64(len(lives)))
+	for _, live := range lives {
+		i.open(live, i.o.Lives.TrustedUntil(asked))
+	}
+	return nil
+}
+
+// heldBack says why no room may be held now, nil when they may.
+func (i *Ingester) heldBack() error {
+	bound := i.o.SpoolBytes
+	if bound == 0 {
+		return nil
+	}
+	stats := i.o.Spool.Stats()
+	waiting := stats.Active.Bytes + stats.Sealed.Bytes
+	switch {
+	case waiting >= bound/10*9:
+		i.paused = errSpoolFull
+	case waiting <= bound/10*7:
+		i.paused = nil
+	}
+	return i.paused
+}
+
+// renew prolongs all leases; rooms whose lease is lost are closed.
+func (i *Ingester) renew(ctx context.Context) {
+	if len(i.holdings) == 0 {
+		return
+	}
+	held := make(map[int64]int64, len(i.holdings))
+	for id, h := range i.holdings {
+		held[id] = h.live.Epoch
+	}
+	kept, trustedUntil, err := i.o.Lives.Renew(ctx, held)
+	if err != nil {
+		if ctx.Err() == nil {
+			i.o.Logger.Error("leases cannot be renewed; rooms are closed when they end", "rooms", len(held), "err", err)
+		}
+		return
+	}
+	for id, h := range i.holdings {
+		if kept[id] {
+			h.trust(trustedUntil)
+		} else {
+			h.stop(errLeaseLost)
+		}
+	}
+}
+
+// leave closes all rooms, waits for them and gives back the leases.
+func (i *Ingester) leave(working context.Context) {
+	for _, h := range i.holdings {
+		h.stop(errStopping)
+	}
+	for len(i.holdings) > 0 {
+		h := <-i.ended
+		delete(i.holdings, h.live.ID)
+	}
+	if err := i.tellStates(working); err != nil {
+		i.o.Logger.Warn("the last states of rooms could not be told", "err", err)
+	}
+	if err := i.o.Lives.ReleaseAll(working); err != nil {
+		i.o.Logger.Warn("leases could not be given back; they end by themselves", "err", err)
+	}
+	i.ready.Store(false)
+}
+
+// errDrainTimeout ends loading when ClickHouse does not take rows in time.
+var errDrainTimeout = errors.New("drain timeout")
+
+// drain loads what is in the spool, for at most DrainTimeout.
+func (i *Ingester) drain(working context.Context, loaded <-chan error, stopLoading context.CancelCauseFunc) error {
+	if err := i.o.Spool.Drain(); err != nil {
+		return fmt.Errorf("sealing the spool: %w", err)
+	}
+	timeout := time.AfterFunc(i.o.DrainTimeout, func() { stopLoading(errDrainTimeout) })
+	defer timeout.Stop()
+	err := <-loaded
+	if err == nil {
+		return nil
+	}
+	stats := i.o.Spool.Stats()
+	i.o.Logger.Warn("stopped before ClickHouse had taken everything; the rest is in the spool and is loaded at the next start",
+		"segments", stats.Sealed.Segments, "bytes", stats.Sealed.Bytes)
+	if errors.Is(err, context.Canceled) && (working.Err() != nil || !timeout.Stop()) {
+		return nil
+	}
+	return fmt.Errorf("loading the spool: %w", err)
+}
+
+// wakeUp asks for a poll now.
+func (i *Ingester) wakeUp() {
+	select {
+	case i.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,116 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"kslive/schema"
+)
+
+const (
+	// insertTimeout bounds one insert: a server that hangs must not hold the
+	// loader for ever. What became of the insert is then unknown, and the
+	// token makes it safe to ask again.
+	insertTimeout = 4 * time.Minute
+	// maxInsertRows keeps an insert one block, and so atomic: the server cuts
+	// at 1,048,449 rows (max_insert_block_size).
+	maxInsertRows = 1_000_000
+)
+
+// ClickHouse inserts rows. It is safe for concurrent use.
+type ClickHouse struct {
+	conn driver.Conn
+}
+
+// OpenClickHouse prepares connections to the server that dsn names, in
+// clickhouse-go's form: clickhouse://user:password@host:9000/database or
+// http://host:8123/database. It does not connect yet.
+func OpenClickHouse(dsn string) (*ClickHouse, error) {
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		// The driver's error repeats the DSN, and with it the password.
+		return nil, fmt.Errorf("the ClickHouse URL cannot be read: it must look like clickhouse://user:password@host:9000/database or http://user:password@host:8123/database")
+	}
+	options.ClientInfo.Products = append(options.ClientInfo.Products, struct{ Name, Version string }{"ingest", "1"})
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return nil, fmt.Errorf("opening ClickHouse: %w", err)
+	}
+	return &ClickHouse{conn}, nil
+}
+
+// Ping asks the server whether it is there.
+func (c *ClickHouse) Ping(ctx context.Context) error { return c.conn.Ping(ctx) }
+
+// Close closes the connections.
+func (c *ClickHouse) Close() error { return c.conn.Close() }
+
+// Insert stores the rows as one block under the token. When it answers an
+// error they may be stored all the same; to call it again with the same rows
+// and token stores them once, for as long as the table's
+// non_replicated_deduplication_window reaches back.
+func (c *ClickHouse) Insert(ctx context.Context, token string, rows schema.Rows) error {
+	batch, err := c.prepare(ctx, token, rows.Name, rows.Columns)
+	if err != nil {
+		return err
+	}
+	defer batch.Close()
+	values := make([]any, 0, len(rows.Columns))
+	for i := range rows.Len() {
+		if err := batch.Append(rows.Values(i, values[:0])...); err != nil {
+			return fmt.Errorf("filling %s: %w", rows.Name, err)
+		}
+	}
+	if err := batch.Send(); err != nil {
+		return fmt.Errorf("inserting into %s: %w", rows.Name, err)
+	}
+	return nil
+}
+
+// deadLetter is a row that ClickHouse refused.
+type deadLetter struct {
+	table  string
+	token  string // of the insert that was refused
+	offset int64  // of its frame in the segment
+	code   int32
+	err    string
+	row    string // JSON
+	frame  []byte // the spool's record
+}
+
+// InsertDeadLetters stores refused rows, with the promise of Insert.
+func (c *ClickHouse) InsertDeadLetters(ctx context.Context, token string, letters []deadLetter) error {
+	batch, err := c.prepare(ctx, token, "dead_letters", []string{"table_name", "token", "frame_offset", "error_code", "error", "row", "frame"})
+	if err != nil {
+		return err
+	}
+	defer batch.Close()
+	for _, l := range letters {
+		if err := batch.Append(l.table, l.token, l.offset, l.code, l.err, l.row, l.frame); err != nil {
+			return fmt.Errorf("filling dead_letters: %w", err)
+		}
+	}
+	if err := batch.Send(); err != nil {
+		return fmt.Errorf("inserting into dead_letters: %w", err)
+	}
+	return nil
+}
+
+func (c *ClickHouse) prepare(ctx context.Context, token, table string, columns []string) (driver.Batch, error) {
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
+		"insert_deduplication_token": token,
+		"insert_deduplicate":         1,
+		// On by default since 26.3; we batch ourselves.
+		"async_insert": 0,
+	}))
+	batch, err := c.conn.PrepareBatch(ctx, "INSERT INTO "+table+" ("+strings.Join(columns, ", ")+")")
+	if err != nil {
+		return nil, fmt.Errorf("preparing the insert into %s: %w", table, err)
+	}
+	return batch, nil
+}

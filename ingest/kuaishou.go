@@ -1,0 +1,163 @@
+package ingest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// KuaishouURL is where the live rooms are.
+const KuaishouURL = "https://live.kuaishou.com"
+
+// A desktop browser's: other pages are shown to other browsers.
+const defaultUserAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 " +
+	"(KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+
+// ClientOptions are the settings of a Client.
+type ClientOptions struct {
+	// BaseURL is an http or https address without a path. Default KuaishouURL.
+	BaseURL string
+	// Cookie is the text of a Cookie header. CookieFile holds one, or name=value
+	// lines, or a browser's cookies.txt, and is read again when it changes. At
+	// most one of them; without, rooms are looked up as a guest.
+	Cookie     string
+	CookieFile string
+	// UserAgent is by default that of a desktop browser.
+	UserAgent string
+	// Timeout bounds one request, its redirects and its body. Default 15 s.
+	Timeout time.Duration
+	// MinInterval is the time between the starts of two look-ups, whichever
+	// rooms they are for. Default 1 s; below 0: none.
+	MinInterval time.Duration
+	// RetryDelays replaces entries of DefaultRetryDelays.
+	RetryDelays RetryDelays
+	// Transport is by default a copy of http.DefaultTransport.
+	Transport http.RoundTripper
+	// Logger is required.
+	Logger *slog.Logger
+}
+
+// Client looks rooms up at Kuaishou. It may be used by many goroutines; they
+// share its cookies and its pace.
+type Client struct {
+	base      *url.URL
+	userAgent string
+	timeout   time.Duration
+	transport http.RoundTripper
+	cookies   *cookieStore
+	pacer     *pacer
+	retry     RetryDelays
+	logger    *slog.Logger
+}
+
+// Resolution is the answer to a look-up.
+type Resolution struct {
+	// State is StateLive, StateOffline or one of the refusals.
+	State State
+	// Code is Kuaishou's result code, or 0.
+	Code int
+	// Reason is a sentence for a person; empty when live.
+	Reason string
+	// Endpoint is valid when State is StateLive.
+	Endpoint Endpoint
+	Author   string
+	Title    string
+	// RetryAfter is when to look again; 0 when live.
+	RetryAfter time.Duration
+}
+
+// LogValue hides the token.
+func (r Resolution) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("state", string(r.State)), slog.Int("code", r.Code),
+		slog.String("reason", r.Reason), slog.Any("endpoint", r.Endpoint))
+}
+
+// NewClient returns a Client. It fails on an address that is not one and on a
+// cookie file that cannot be read. Close it after use.
+func NewClient(options ClientOptions) (*Client, error) {
+	raw := cmp.Or(options.BaseURL, KuaishouURL)
+	base, err := url.Parse(raw)
+	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") ||
+		base.User != nil || strings.Trim(base.Path, "/") != "" {
+		return nil, fmt.Errorf("the address of Kuaishou %q is not of the form %s", withoutQuery(raw), KuaishouURL)
+	}
+	base = &url.URL{Scheme: base.Scheme, Host: base.Host}
+	cookies, err := newCookieStore(base, options.Cookie, options.CookieFile, options.Logger)
+	if err != nil {
+		return nil, err
+	}
+	if options.Transport == nil {
+		options.Transport = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	return &Client{
+		base:      base,
+		userAgent: cmp.Or(options.UserAgent, defaultUserAgent),
+		timeout:   cmp.Or(options.Timeout, 15*time.Second),
+		transport: options.Transport,
+		cookies:   cookies,
+		pacer:     &pacer{interval: max(0, cmp.Or(options.MinInterval, time.Second))},
+		retry:     DefaultRetryDelays().With(options.RetryDelays),
+		logger:    options.Logger,
+	}, nil
+}
+
+// origin is the site whose pages the sockets say that they come from.
+func (c *Client) origin() string { return c.base.String() }
+
+// Close lets go of idle connections.
+func (c *Client) Close() {
+	(&http.Client{Transport: c.transport}).CloseIdleConnections()
+}
+
+// Resolve says how it stands with a room, and how to enter it when it is live.
+// What Kuaishou or the network answers is a State, never an error; the only
+// error is that of ctx.
+//
+// The room's page is asked first: it is what a browser asks first, it sets the
+// cookies that the other calls want, and it alone tells all refusals apart. Its
+// own endpoint is used when it has one, else websocketinfo is asked, once:
+// repeating that call while refused prolongs the block. livedetail says the
+// same as the page and is asked only when the page cannot be read.
+func (c *Client) Resolve(ctx context.Context, liveID string) (Resolution, error) {
+	if !liveIDForm.MatchString(liveID) {
+		return c.delayed(Resolution{State: StateInvalid, Reason: fmt.Sprintf("live ID %q: %s", quotable(liveID), acceptedLiveIDs)}, 0), nil
+	}
+	jar, changed := c.cookies.current()
+	if changed {
+		// Another account or device: what was refused before may go through now.
+		c.logger.Info("read the cookie file again")
+		c.pacer.accepted()
+	}
+	if !c.pacer.wait(ctx) {
+		if err := ctx.Err(); err != nil {
+			return Resolution{}, fmt.Errorf("looking up %s: %w", liveID, err)
+		}
+		return c.delayed(Resolution{State: StateRateLimited, Reason: "other rooms are being refused; this one waits"}, 0), nil
+	}
+	call := caller{client: c, jar: jar}
+	found, retryAfter := call.room(ctx, liveID)
+	if err := ctx.Err(); err != nil {
+		return Resolution{}, fmt.Errorf("looking up %s: %w", liveID, err)
+	}
+	switch found.State {
+	case StateRateLimited, StateCaptcha:
+		c.pacer.refused()
+	case StateUnreachable:
+	default:
+		c.pacer.accepted()
+	}
+	return c.delayed(found, retryAfter), nil
+}
+
+// delayed sets when to look again: as the table says, but no sooner than asked.
+func (c *Client) delayed(found Resolution, asked time.Duration) Resolution {
+	if found.State != StateLive {
+		found.RetryAfter = max(c.retry.After(found.State), asked)
+	}
+	return found
+}

@@ -1,0 +1,75 @@
+package ingest
+
+import (
+	kuaishou "kslive/proto"
+	"kslive/schema"
+)
+
+var (
+	watchingUsersMessage = (*kuaishou.SCWebLiveWatchingUsers)(nil).ProtoReflect().Descriptor()
+	redPacksMessage      = (*kuaishou.SCWebCurrentRedPackFeed)(nil).ProtoReflect().Descriptor()
+)
+
+// watchingUsers makes the rows of a 340.
+func (d *Decoder) watchingUsers(whole part) {
+	var stat schema.RoomStat
+	var position uint32
+	for p := range d.parts(whole.raw, watchingUsersMessage) {
+		switch p.name {
+		case "watching_user":
+			position++ // those that are broken hold their place
+			d.watchingUser(p, position)
+		case "display_watching_count":
+			stat.DisplayWatchingCount = validText(string(p.raw))
+		}
+	}
+	d.roomStat(whole, stat)
+}
+
+func (d *Decoder) watchingUser(p part, position uint32) {
+	viewer := &d.viewer
+	if !d.unmarshal(p, viewer) {
+		return
+	}
+	coins, exact := parseCount(viewer.DisplayKsCoin)
+	d.batch.Viewers = append(d.batch.Viewers, schema.Viewer{
+		Event:             d.eventOf(p),
+		User:              simpleUser(viewer.User, nil),
+		Position:          position,
+		Offline:           viewer.Offline,
+		Tuhao:             viewer.Tuhao,
+		LiveAssistantType: word(assistantWords, viewer.LiveAssistantType),
+		DisplayKsCoin:     validText(viewer.DisplayKsCoin),
+		KsCoin:            coins,
+		KsCoinExact:       exact,
+	})
+}
+
+// currentRedPacks makes the rows of a 330.
+func (d *Decoder) currentRedPacks(whole part) {
+	for p := range d.parts(whole.raw, redPacksMessage) {
+		if p.name == "red_pack" {
+			d.redPack(p)
+		}
+	}
+}
+
+func (d *Decoder) redPack(p part) {
+	var pack kuaishou.WebRedPackInfo
+	if !d.unmarshal(p, &pack) {
+		return
+	}
+	d.batch.RedPacks = append(d.batch.RedPacks, schema.RedPack{
+		Event:               d.eventOf(p),
+		User:                simpleUser(pack.Author, nil),
+		FeedID:              validText(pack.Id),
+		Balance:             pack.Balance,
+		OpenTime:            timeOf(pack.OpenTime),
+		CurrentTime:         timeOf(pack.CurrentTime),
+		GrabToken:           validText(pack.GrabToken),
+		NeedSendRequest:     pack.NeedSendRequest,
+		RequestDelayMillis:  pack.RequestDelayMillis,
+		LuckiestDelayMillis: pack.LuckiestDelayMillis,
+		CoverType:           word(coverWords, pack.CoverType),
+	})
+}

@@ -1,0 +1,185 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
+
+	"kslive/ingest/spool"
+	kuaishou "kslive/proto"
+	"kslive/schema"
+)
+
+// warehouse is where rows go. Both calls store all of their rows under the
+// token or answer an error; after an error the rows may be stored all the
+// same, and to call again with the same rows and token stores them once.
+type warehouse interface {
+	Insert(ctx context.Context, token string, rows schema.Rows) error
+	InsertDeadLetters(ctx context.Context, token string, letters []deadLetter) error
+}
+
+// insertsAtOnce bounds the tables that one segment is inserted into at a time.
+const insertsAtOnce = 4
+
+// Loader turns sealed segments into rows. One goroutine uses it.
+type Loader struct {
+	spool     *spool.Spool
+	warehouse warehouse
+	metrics   *Metrics
+	logger    *slog.Logger
+
+	decoder *Decoder
+	batch   schema.Batch
+}
+
+// NewLoader makes a loader that reads from s; all of it stays the caller's.
+func NewLoader(s *spool.Spool, w warehouse, metrics *Metrics, logger *slog.Logger) *Loader {
+	return &Loader{
+		spool:     s,
+		warehouse: w,
+		metrics:   metrics,
+		logger:    logger,
+		decoder:   NewDecoder(metrics.unknownField),
+	}
+}
+
+// Run loads segments until the spool is drained or ctx is done.
+func (l *Loader) Run(ctx context.Context) error {
+	for {
+		err := l.LoadNext(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// LoadNext waits for the oldest sealed segment, inserts the rows made from it
+// and gives it up, in this order. It answers io.EOF when the spool is drained.
+// On any other error the segment stays and is loaded again.
+func (l *Loader) LoadNext(ctx context.Context) error {
+	segment, err := l.spool.Next(ctx)
+	if err != nil {
+		return err
+	}
+	l.decode(segment)
+	prefix := l.spool.ID() + "/" + segment.Name()
+	tables, ctx := errgroup.WithContext(ctx)
+	tables.SetLimit(insertsAtOnce)
+	for rows := range l.batch.All() {
+		tables.Go(func() error { return l.insertTable(ctx, segment, prefix, rows) })
+	}
+	if err := tables.Wait(); err != nil {
+		return err
+	}
+	if err := segment.Done(); err != nil {
+		return fmt.Errorf("giving up segment %s: %w", segment.Name(), err)
+	}
+	return nil
+}
+
+// decode fills the batch with the rows of all frames of the segment.
+func (l *Loader) decode(segment *spool.Segment) {
+	l.batch.Reset()
+	var frame kuaishou.Frame
+	for offset, record := range segment.Records() {
+		if err := proto.Unmarshal(record, &frame); err != nil {
+			// The record's checksum held, so this was never a frame.
+			l.logger.Error("a record of the spool is not a frame; it stays in the archived segment", "segment", segment.Name(), "offset", offset, "err", err)
+			l.metrics.badRecords.Inc()
+			continue
+		}
+		l.decoder.Decode(&frame, offset, &l.batch)
+	}
+}
+
+// insertTable inserts rows in blocks that the server takes whole. A segment
+// is always cut in the same way, so that a repeat has the same tokens.
+func (l *Loader) insertTable(ctx context.Context, segment *spool.Segment, prefix string, rows schema.Rows) error {
+	for from := 0; from < rows.Len(); from += maxInsertRows {
+		token := prefix + "/" + rows.Name
+		if from > 0 {
+			token = fmt.Sprintf("%s/%d", token, from/maxInsertRows)
+		}
+		if err := l.insert(ctx, segment, token, rows.Slice(from, min(from+maxInsertRows, rows.Len()))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insert tries until the server has taken the rows, or those that it cannot
+// take are in dead_letters. It gives up only when ctx is done.
+func (l *Loader) insert(ctx context.Context, segment *spool.Segment, token string, rows schema.Rows) error {
+	return l.persist(ctx, rows.Name, func(ctx context.Context) error {
+		err := l.timedInsert(ctx, token, rows)
+		if class, _ := classOf(err); err == nil || class != classRows {
+			return err
+		}
+		return l.quarantine(ctx, segment, token, rows, err)
+	})
+}
+
+func (l *Loader) timedInsert(ctx context.Context, token string, rows schema.Rows) error {
+	started := time.Now()
+	err := l.warehouse.Insert(ctx, token, rows)
+	if err == nil {
+		l.metrics.inserted(rows, started)
+	}
+	return err
+}
+
+// persist calls store until it answers nil or ctx is done, waiting longer
+// after each failure. It logs the first failure, then one a minute.
+func (l *Loader) persist(ctx context.Context, table string, store func(context.Context) error) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval = 200 * time.Millisecond
+	wait.MaxInterval = 15 * time.Second
+	var logged time.Time
+	for attempt := 1; ; attempt++ {
+		bounded, cancel := context.WithTimeout(ctx, insertTimeout)
+		err := store(bounded)
+		cancel()
+		if err == nil {
+			if attempt > 1 {
+				l.logger.Info("ClickHouse takes rows again", "table", table, "attempts", attempt)
+			}
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		class, code := classOf(err)
+		l.metrics.insertErrors.WithLabelValues(string(class)).Inc()
+		if time.Since(logged) > time.Minute {
+			logged = time.Now()
+			l.logger.Error(adviceFor(class), "table", table, "attempt", attempt, "code", code, "err", err)
+		}
+		select {
+		case <-time.After(wait.NextBackOff()):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// adviceFor says in the log what an error of the class means.
+func adviceFor(class insertErrorClass) string {
+	switch class {
+	case classOperator:
+		return "ClickHouse refuses rows until somebody acts; they wait in the spool"
+	case classRows:
+		return "ClickHouse refuses every row of a batch, so the table is not as it should be: run `ingest migrate`; the rows wait in the spool"
+	default:
+		return "ClickHouse did not take rows; they wait in the spool and are sent again"
+	}
+}

@@ -1,0 +1,244 @@
+package ingest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	kuaishou "kslive/proto"
+)
+
+// resolver looks rooms up; Client does.
+type resolver interface {
+	// Resolve answers every trouble but that of ctx with a State. The Endpoint of
+	// a room that is live is valid.
+	Resolve(ctx context.Context, liveID string) (Resolution, error)
+}
+
+// lookUpEvery is after how many failures in a row a room is looked up again.
+const lookUpEvery = 3
+
+// room hears one claimed live, from look-up to the end of the broadcast. Its
+// run method is called once.
+type room struct {
+	liveID    string
+	epoch     int64
+	endpoint  *Endpoint // as given with the lives row; nil: it is looked up
+	resolver  resolver
+	frames    frameAppender
+	connector *connector
+	retry     RetryDelays
+	report    func(Report) // what is so on the way; called by run's goroutine
+	metrics   roomMetrics
+	logger    *slog.Logger
+
+	// What run knows by now.
+	at            Endpoint // valid, or without a LiveStreamID when not known
+	author, title string
+	connections   int           // tried so far for this broadcast
+	lastErrorCode int           // of the latest SC_ERROR
+	heard         bool          // let in at least once: its silence is an end
+	failures      int           // in a row: sessions that were not stable
+	refusals      int           // look-ups refused since a session was stable
+	badTokens     int           // tokens refused since a session was stable
+	askAnew       bool          // look the room up before the next connection
+	given         bool          // at is the endpoint of the lives row
+	trouble       string        // why it is connecting again, for people
+	from, to      time.Duration // the server's window for a reconnect, 0 if not told
+}
+
+// run hears the room until its live has ended, it cannot be heard, or ctx is
+// done, and says which. What ctx ends is taking: frames that the server sends
+// while the room is being left are still kept.
+func (r *room) run(ctx context.Context) Report {
+	r.askAnew = true
+	if r.endpoint != nil {
+		if err := r.endpoint.Validate(); err != nil {
+			return r.last(StateInvalid, 0, err.Error())
+		}
+		r.at, r.given, r.askAnew = *r.endpoint, true, false
+	}
+	for {
+		if r.askAnew {
+			if last, over := r.lookUp(ctx); over {
+				return last
+			}
+		}
+		end := r.connect(ctx)
+		if last, over := r.judge(ctx, end); over {
+			return last
+		}
+		if !sleep(ctx, r.backoff()) {
+			return r.last(StateStopped, 0, StateStopped.Sentence())
+		}
+	}
+}
+
+// lookUp learns the endpoint anew. It returns true when the room is over.
+func (r *room) lookUp(ctx context.Context) (Report, bool) {
+	r.tell(StateResolving, 0, StateResolving.Sentence())
+	found, err := r.resolver.Resolve(ctx, r.liveID)
+	switch {
+	case ctx.Err() != nil:
+		return r.last(StateStopped, 0, StateStopped.Sentence()), true
+	case err != nil:
+		found = Resolution{State: StateUnreachable, Reason: err.Error(), RetryAfter: r.retry.After(StateUnreachable)}
+	}
+	if found.Author != "" {
+		r.author, r.title = found.Author, found.Title
+	}
+	switch found.State {
+	case StateLive:
+		if found.Endpoint.LiveStreamID != r.at.LiveStreamID {
+			r.connections, r.lastErrorCode = 0, 0
+		}
+		r.at, r.given, r.askAnew = found.Endpoint, false, false
+		return Report{}, false
+	case StateOffline, StateEnded:
+		if r.heard {
+			return r.last(StateEnded, found.Code, StateEnded.Sentence()), true
+		}
+	case StateRateLimited, StateCaptcha, StateLoginRequired, StateUnreachable:
+		// These are about us and not about the room. The token may well be good
+		// still, and where the operator gave the endpoint it is all there is.
+		if r.at.LiveStreamID != "" && r.badTokens == 0 && r.refusals == 0 {
+			r.refusals++
+			r.askAnew = false
+			r.trouble = "connecting with the endpoint known; the look-up was refused: " + found.Reason
+			return Report{}, false
+		}
+	}
+	last := r.last(found.State, found.Code, found.Reason)
+	last.RetryAfter = found.RetryAfter
+	return last, true
+}
+
+// connect holds one session, at the next of the room's addresses.
+func (r *room) connect(ctx context.Context) ending {
+	r.tell(StateConnecting, r.lastErrorCode, cmp.Or(r.trouble, StateConnecting.Sentence()))
+	address := r.at.URLs[r.connections%len(r.at.URLs)]
+	hello, err := clientMessage(kuaishou.PayloadType_CS_ENTER_ROOM,
+		enterRoom(r.at, uint32(r.connections), uint32(r.lastErrorCode)))
+	if err != nil {
+		return ending{cause: causeWrite, err: err}
+	}
+	r.connections++
+	conn, err := r.connector.dial(ctx, address)
+	if err != nil {
+		return ending{cause: causeDial, err: err}
+	}
+	s := &session{
+		connector: r.connector,
+		conn:      conn,
+		frames:    r.frames,
+		metrics:   r.metrics,
+		entered: func() {
+			r.heard, r.trouble = true, ""
+			r.tell(StateLive, 0, "")
+		},
+	}
+	s.frame.LiveId, s.frame.LiveStreamId = r.liveID, r.at.LiveStreamID
+	s.frame.SessionId, s.frame.Epoch = rand.Uint64(), r.epoch
+	return s.run(ctx, hello)
+}
+
+// judge says whether the way a session ended is the end of the room. If not, it
+// says so and has set what to do next.
+func (r *room) judge(ctx context.Context, end ending) (Report, bool) {
+	if end.entered && end.lasted >= r.connector.timing.stable {
+		r.failures, r.refusals, r.badTokens = 0, 0, 0
+	}
+	if end.cause == causeAppend {
+		return r.last(StateFailed, 0, fmt.Sprintf("%s: %v", StateFailed.Sentence(), end.err)), true
+	}
+	reason := ""
+	if end.cause == causeRejected {
+		reason = reasonOfCode(end.code, end.message)
+		r.lastErrorCode = end.code
+		if state, over := r.rejected(end.code); over {
+			return r.last(state, end.code, reason), true
+		}
+	} else if end.err != nil {
+		reason = quotable(end.err.Error())
+	}
+	if ctx.Err() != nil {
+		return r.last(StateStopped, 0, StateStopped.Sentence()), true
+	}
+	r.failures++
+	if r.failures%lookUpEvery == 0 {
+		r.askAnew = true
+	}
+	if end.reconnectTo > 0 {
+		r.from, r.to = end.reconnectFrom, end.reconnectTo
+	}
+	r.metrics.reconnect(end.cause)
+	r.logger.Info("connection lost", "live_id", r.liveID, "cause", end.cause, "reason", reason, "failures", r.failures)
+	r.trouble = "connecting again: " + reason
+	r.tell(StateConnecting, end.code, r.trouble)
+	return Report{}, false
+}
+
+// rejected says whether an SC_ERROR is the end of the room, and in which state.
+func (r *room) rejected(code int) (State, bool) {
+	state := stateOfCode(code)
+	switch code {
+	case codeBadToken, codeNotLoggedIn, codeLoginNeeded:
+		// Tokens grow old; another may do. One that is refused like the last does
+		// not get better by asking on.
+		r.badTokens++
+		r.askAnew = true
+		return state, r.badTokens > 1
+	case codeLiveEnded, codeNotLive:
+		if r.heard {
+			return StateEnded, true
+		}
+		if r.given {
+			// An endpoint outlives its broadcast in the lives row; the author may be
+			// in the next one.
+			r.given, r.askAnew = false, true
+			return state, false
+		}
+	}
+	switch state {
+	case StateEnded, StateOffline, StateBanned, StatePassword, StateCaptcha, StateLoginRequired:
+		return state, true
+	}
+	return state, false
+}
+
+// backoff is how long to wait before the next connection: a random time in the
+// server's window, doubled for each failure in a row.
+func (r *room) backoff() time.Duration {
+	limits := r.connector.timing
+	from, to := limits.reconnectFrom, limits.reconnectTo
+	if r.to > 0 {
+		from, to = r.from, r.to
+	}
+	wait := from + rand.N(to-from+1)
+	for n := 1; n < r.failures && wait < limits.maxReconnect; n++ {
+		wait = min(2*wait, limits.maxReconnect)
+	}
+	return wait
+}
+
+// tell reports what is so on the way.
+func (r *room) tell(state State, code int, reason string) {
+	r.report(r.reportOf(state, code, reason))
+}
+
+// last is the report that run returns.
+func (r *room) last(state State, code int, reason string) Report {
+	report := r.reportOf(state, code, reason)
+	report.RetryAfter = r.retry.After(state)
+	return report
+}
+
+func (r *room) reportOf(state State, code int, reason string) Report {
+	return Report{
+		State: state, Code: code, Reason: reason,
+		LiveStreamID: r.at.LiveStreamID, Author: r.author, Title: r.title,
+	}
+}

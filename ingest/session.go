@@ -1,0 +1,278 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"google.golang.org/protobuf/proto"
+
+	kuaishou "kslive/proto"
+)
+
+// frameAppender keeps what was received.
+type frameAppender interface {
+	// Append returns when the frame is so kept that it survives the death of the
+	// process. It must not hold on to frame or its data afterwards: both are used
+	// again. An error means that nothing more can be kept.
+	Append(frame *kuaishou.Frame) error
+}
+
+// roomMetrics is told what happens on sockets.
+type roomMetrics interface {
+	// frame is called for each message kept. t is 0 when it was no envelope.
+	frame(t kuaishou.PayloadType, bytes int)
+	// reconnect is called for each connection that did not last, with one of
+	// the causes below.
+	reconnect(cause string)
+	// connected is called with +1 when a socket is open and with -1 when not.
+	connected(delta int)
+}
+
+// Why a session was over.
+const (
+	causeDial     = "dial"     // it could not be opened
+	causeNoAck    = "no_ack"   // the server did not answer to entering the room
+	causeSilent   = "silent"   // two and a half heartbeats without any message
+	causeTooBig   = "too_big"  // a message larger than maxMessage
+	causeClosed   = "closed"   // the server or the network closed it
+	causeWrite    = "write"    // a message could not be sent
+	causeRejected = "rejected" // the server sent an SC_ERROR
+	causeAppend   = "append"   // frames could not be kept
+	causeLeft     = "left"     // we were told to leave
+)
+
+// ending is how a session came to its end.
+type ending struct {
+	cause string
+	err   error // nil for causeLeft and causeRejected
+	// code and message are those of an SC_ERROR.
+	code    int
+	message string
+	// entered says that the server let us into the room, lasted for how long.
+	entered bool
+	lasted  time.Duration
+	// The window for the next reconnect that the server named; 0 when it did not.
+	reconnectFrom, reconnectTo time.Duration
+}
+
+// session is one connection to a room. Its fields belong to the goroutine that
+// reads, but for those that say otherwise.
+type session struct {
+	connector *connector
+	conn      *websocket.Conn
+	frames    frameAppender
+	metrics   roomMetrics
+	entered   func()   // called once, when the server lets us in
+	limit     deadline // used by both goroutines
+	// beats carries the interval of heartbeats from the reader to the writer;
+	// left is closed when the writer takes no more.
+	beats chan time.Duration
+	left  chan struct{}
+
+	frame    kuaishou.Frame // used again for each message
+	since    time.Time      // when we were let in
+	patience time.Duration  // how long the socket may be silent
+	ending   ending
+}
+
+// run enters the room with hello and reads until the session is over; conn is
+// closed then. Every message is kept before it is looked at. When ctx is done
+// the server is told that the user leaves, and what it still sends is read
+// until it closes or timing.leave is over.
+func (s *session) run(ctx context.Context, hello []byte) ending {
+	s.metrics.connected(+1)
+	defer s.metrics.connected(-1)
+	s.limit.conn = s.conn.NetConn()
+	s.patience = s.connector.timing.ack
+	s.beats, s.left = make(chan time.Duration), make(chan struct{})
+	if err := s.send(hello); err != nil {
+		s.conn.Close() // nothing was received that its error could be about
+		return ending{cause: causeWrite, err: err}
+	}
+
+	over, failed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(s.left)
+		if err := s.write(ctx, over); err != nil {
+			failed <- err // before the reader is woken, which then finds it
+			s.conn.Close()
+		}
+	}()
+	s.read()
+	select {
+	case err := <-failed:
+		if s.ending.cause == causeClosed {
+			s.ending.cause, s.ending.err = causeWrite, err
+		}
+	default:
+	}
+	close(over)
+	// A courtesy: the session is over whether or not it is heard.
+	_ = s.conn.WriteControl(websocket.CloseMessage,
+		websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(s.connector.timing.end))
+	s.conn.Close()
+	<-s.left
+
+	if ctx.Err() != nil && s.ending.cause != causeAppend && s.ending.cause != causeRejected {
+		s.ending.cause, s.ending.err = causeLeft, nil
+	}
+	if !s.since.IsZero() {
+		s.ending.entered, s.ending.lasted = true, time.Since(s.since)
+	}
+	return s.ending
+}
+
+// write sends heartbeats at the interval told by the reader, and the farewell.
+// It is the only goroutine that sends messages while the reader reads.
+func (s *session) write(ctx context.Context, over <-chan struct{}) error {
+	beat := time.NewTicker(s.connector.timing.maxHeartbeat)
+	beat.Stop() // until the server has let us in
+	defer beat.Stop()
+	for {
+		var message []byte
+		var err error
+		leaving := false
+		select {
+		case <-over:
+			return nil
+		case interval := <-s.beats:
+			beat.Reset(interval)
+			continue
+		case <-beat.C:
+			message, err = clientMessage(kuaishou.PayloadType_CS_HEARTBEAT,
+				&kuaishou.CSWebHeartbeat{Timestamp: uint64(time.Now().UnixMilli())})
+		case <-ctx.Done():
+			leaving = true
+			s.limit.last(s.connector.timing.leave)
+			message, err = clientMessage(kuaishou.PayloadType_CS_USER_EXIT,
+				&kuaishou.CSWebUserExit{Time: uint64(time.Now().UnixMilli())})
+		}
+		if err == nil {
+			err = s.send(message)
+		}
+		if err != nil || leaving {
+			return err
+		}
+	}
+}
+
+func (s *session) send(message []byte) error {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.connector.timing.write)); err != nil {
+		return fmt.Errorf("sending: %w", err)
+	}
+	if err := s.conn.WriteMessage(websocket.BinaryMessage, message); err != nil {
+		return fmt.Errorf("sending: %w", err)
+	}
+	return nil
+}
+
+// read reads until the connection ends or frames cannot be kept.
+func (s *session) read() {
+	for {
+		s.limit.extend(s.patience)
+		// Text messages are kept like binary ones: nobody has seen one, and so
+		// nobody knows that they mean nothing.
+		buffer, err := s.connector.read(s.conn)
+		if err != nil {
+			s.broken(err)
+			return
+		}
+		data := buffer.Bytes()
+		s.frame.ReceivedAt, s.frame.Data = time.Now().UnixMilli(), data
+		if err := s.frames.Append(&s.frame); err != nil {
+			s.connector.release(buffer)
+			s.ending.cause, s.ending.err = causeAppend, err
+			return
+		}
+		t, ok := payloadType(data)
+		s.metrics.frame(t, len(data))
+		if ok {
+			s.control(t, data)
+		}
+		s.frame.Data = nil
+		s.connector.release(buffer)
+	}
+}
+
+// broken says why the connection ended, unless the server has said it.
+func (s *session) broken(err error) {
+	if s.ending.cause != "" {
+		return
+	}
+	s.ending.cause, s.ending.err = causeClosed, err
+	var network net.Error
+	timeout := errors.As(err, &network) && network.Timeout()
+	switch {
+	case errors.Is(err, websocket.ErrReadLimit):
+		s.ending.cause = causeTooBig
+		s.ending.err = fmt.Errorf("the server sent a message larger than %d MiB", maxMessage>>20)
+	case timeout && s.since.IsZero():
+		s.ending.cause = causeNoAck
+		s.ending.err = fmt.Errorf("the server did not answer to entering the room within %v", s.patience)
+	case timeout:
+		s.ending.cause = causeSilent
+		s.ending.err = fmt.Errorf("the server sent nothing for %v", s.patience)
+	}
+}
+
+// control acts on the messages that steer the connection.
+func (s *session) control(t kuaishou.PayloadType, data []byte) {
+	switch t {
+	case kuaishou.PayloadType_SC_ERROR:
+		var failure kuaishou.SCWebError
+		if !openPayload(data, &failure) || s.ending.cause != "" {
+			return
+		}
+		s.ending.cause = causeRejected
+		s.ending.code, s.ending.message = int(failure.Code), failure.Msg
+		if failure.MinDelayMs > 0 || failure.MaxDelayMs > 0 {
+			s.reconnectWindow(failure.MinDelayMs, failure.MaxDelayMs)
+		}
+		// The server closes next; what it sent before that is still to be read.
+		s.limit.last(s.connector.timing.end)
+	case kuaishou.PayloadType_SC_ENTER_ROOM_ACK:
+		var ack kuaishou.SCWebEnterRoomAck
+		if !openPayload(data, &ack) {
+			ack.Reset() // we are in all the same
+		}
+		if ack.MinReconnectMs > 0 || ack.MaxReconnectMs > 0 {
+			s.reconnectWindow(ack.MinReconnectMs, ack.MaxReconnectMs)
+		}
+		s.letIn(s.connector.timing.interval(ack.HeartbeatIntervalMs))
+	case kuaishou.PayloadType_SC_HEARTBEAT_ACK:
+		// That it came has moved the deadline, and that is all it is for.
+	default:
+		// A push without an ack before it: data is no reason to hang up.
+		if s.since.IsZero() {
+			s.letIn(s.connector.timing.heartbeat)
+		}
+	}
+}
+
+// openPayload reads the payload of an envelope, and says whether it could.
+func openPayload(data []byte, message proto.Message) bool {
+	envelope, err := openEnvelope(data)
+	return err == nil && proto.Unmarshal(envelope.Payload, message) == nil
+}
+
+// letIn starts the heartbeats, or changes their interval.
+func (s *session) letIn(interval time.Duration) {
+	s.patience = interval * 5 / 2
+	select {
+	case s.beats <- interval:
+	case <-s.left:
+	}
+	if s.since.IsZero() {
+		s.since = time.Now()
+		s.entered()
+	}
+}
+
+func (s *session) reconnectWindow(fromMs, toMs uint64) {
+	s.ending.reconnectFrom = milliseconds(fromMs)
+	s.ending.reconnectTo = max(milliseconds(toMs), s.ending.reconnectFrom)
+}

@@ -1,0 +1,64 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ResolveShortLink asks what a short link stands for and returns its live ID.
+// The link is https://v.kuaishou.com/<code>, or on the client's own address. It
+// is asked without cookies, and only for where it leads.
+func (c *Client) ResolveShortLink(ctx context.Context, link string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	link = strings.TrimSpace(link)
+	if !strings.Contains(link, "://") {
+		link = "https://" + link
+	}
+	next, err := url.Parse(link)
+	if err != nil {
+		return "", fmt.Errorf("short link %q is not an address", quotable(link))
+	}
+	for range maxRedirects {
+		if next.Host != c.base.Host && !isKuaishouHost(next.Hostname()) {
+			return "", fmt.Errorf("short link %s leads away from Kuaishou, to %s", withoutQuery(link), next.Host)
+		}
+		if next, err = c.location(ctx, next); err != nil {
+			return "", fmt.Errorf("short link %s: %w", withoutQuery(link), err)
+		}
+		// A simulator's links lead to its own address.
+		if found := liveIDPath.FindStringSubmatch(next.Path); found != nil && next.Host == c.base.Host && liveIDForm.MatchString(found[1]) {
+			return found[1], nil
+		}
+		if liveID, err := ParseLiveID(next.String()); err == nil {
+			return liveID, nil
+		}
+	}
+	return "", fmt.Errorf("short link %s leads to no live", withoutQuery(link))
+}
+
+// location returns where an address redirects to.
+func (c *Client) location(ctx context.Context, from *url.URL) (*url.URL, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("User-Agent", c.userAgent)
+	response, err := c.transport.RoundTrip(request)
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	defer response.Body.Close() // not read
+	to, err := response.Location()
+	if errors.Is(err, http.ErrNoLocation) {
+		return nil, fmt.Errorf("leads to no live (HTTP status %d)", response.StatusCode)
+	}
+	if err != nil {
+		return nil, errors.New("leads to something that is not an address")
+	}
+	return to, nil
+}

@@ -1,0 +1,114 @@
+package ingest
+
+import (
+	"fmt"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	kuaishou "kslive/proto"
+	"kslive/schema"
+)
+
+// wireSamples is a field with each wire type.
+func wireSamples(number protowire.Number) map[protowire.Type][]byte {
+	tag := func(wire protowire.Type) []byte { return protowire.AppendTag(nil, number, wire) }
+	return map[protowire.Type][]byte{
+		protowire.VarintType:     protowire.AppendVarint(tag(protowire.VarintType), 1<<63),
+		protowire.Fixed32Type:    protowire.AppendFixed32(tag(protowire.Fixed32Type), 1<<31),
+		protowire.Fixed64Type:    protowire.AppendFixed64(tag(protowire.Fixed64Type), 1<<63),
+		protowire.BytesType:      protowire.AppendBytes(tag(protowire.BytesType), []byte{0xFF, 0xFF}),
+		protowire.StartGroupType: protowire.AppendGroup(tag(protowire.StartGroupType), number, []byte{0x08, 0x01}),
+	}
+}
+
+// Every field of every message, wherever it can stand, may arrive with any
+// other wire type: it is an unknown field then, and what is around it is
+// decoded as if it were not there.
+func TestWrongWireTypes(t *testing.T) {
+	tried := 0
+	for kind, root := range messageOf() {
+		switch kind {
+		case kuaishou.PayloadType_CS_HEARTBEAT, kuaishou.PayloadType_CS_ENTER_ROOM, kuaishou.PayloadType_CS_USER_EXIT:
+			continue // not looked at
+		}
+		var visit func(message protoreflect.MessageDescriptor, wrap func([]byte) []byte)
+		visit = func(message protoreflect.MessageDescriptor, wrap func([]byte) []byte) {
+			clean := decoded(sampleFrame(t, kind, wrap(nil)))
+			for i := range message.Fields().Len() {
+				field := message.Fields().Get(i)
+				for wire, sample := range wireSamples(field.Number()) {
+					packed := field.IsList() && wire == protowire.BytesType && wireType(field.Kind()) == protowire.VarintType
+					if wire == wireType(field.Kind()) || packed {
+						continue
+					}
+					tried++
+					checkTolerated(t, clean, kind, field, sampleFrame(t, kind, wrap(sample)))
+				}
+				if field.Kind() == protoreflect.MessageKind {
+					visit(field.Message(), func(inner []byte) []byte { return wrap(nested(field.Number(), inner)) })
+				}
+			}
+		}
+		visit(root.Descriptor(), func(inner []byte) []byte { return inner })
+	}
+	if tried < 1000 {
+		t.Errorf("only %d fields were tried", tried)
+	}
+}
+
+// checkTolerated decodes a frame in which one field has the wrong wire type and
+// compares the numbers of its rows with those of the frame without the field.
+func checkTolerated(t *testing.T, clean *schema.Batch, kind kuaishou.PayloadType, field protoreflect.FieldDescriptor, frame *kuaishou.Frame) {
+	t.Helper()
+	reported := make(map[string]int)
+	var batch schema.Batch
+	NewDecoder(func(message string, number int32) { reported[fmt.Sprint(message, ".", number)]++ }).Decode(frame, 0, &batch)
+	if want := fmt.Sprint(messageName(field.ContainingMessage()), ".", field.Number()); len(reported) != 1 || reported[want] != 1 {
+		t.Errorf("%v, %s: reported %v", kind, field.FullName(), reported)
+	}
+	rows, undecoded := clean.Len(), 0
+	if field.ContainingMessage() == actionSignalMessage {
+		rows, undecoded = rows+1, 1 // nothing of a 510 is left out
+	}
+	if batch.Len() != rows || len(batch.Undecoded) != undecoded {
+		t.Errorf("%v, %s: rows are %s", kind, field.FullName(), rowsJSON(t, &batch))
+	}
+}
+
+// The same in the envelope, where a payload or its type may be missing then.
+func TestWrongWireTypesInEnvelope(t *testing.T) {
+	declared := (&kuaishou.SocketMessage{}).ProtoReflect().Descriptor().Fields()
+	for i := range declared.Len() {
+		for wire, sample := range wireSamples(declared.Get(i).Number()) {
+			if wire == wireType(declared.Get(i).Kind()) {
+				continue
+			}
+			frame := sampleFrame(t, kuaishou.PayloadType_SC_FEED_PUSH, twinsSample(t))
+			want := decoded(frame)
+			frame.Data = append(sample, frame.Data...)
+			if got := decoded(frame); string(rowsJSON(t, got)) != string(rowsJSON(t, want)) {
+				t.Errorf("%s with wire type %d: rows are %s", declared.Get(i).Name(), wire, rowsJSON(t, got))
+			}
+			decoded(frameOf(sample))
+		}
+	}
+}
+
+// Numbers that do not fit are cut as protobuf cuts them; unknown enum values
+// stay numbers.
+func TestLargeNumbers(t *testing.T) {
+	for kind, root := range messageOf() {
+		var payload []byte
+		for i := range root.Descriptor().Fields().Len() {
+			field := root.Descriptor().Fields().Get(i)
+			if wireType(field.Kind()) == protowire.VarintType {
+				payload = protowire.AppendVarint(protowire.AppendTag(payload, field.Number(), protowire.VarintType), 1<<64-1)
+			}
+		}
+		if batch := decoded(sampleFrame(t, kind, payload)); len(batch.Undecoded) > 0 {
+			t.Errorf("%v: rows are %s", kind, rowsJSON(t, batch))
+		}
+	}
+}

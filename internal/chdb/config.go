@@ -1,0 +1,83 @@
+//go:build (linux || darwin) && !noembed
+
+package chdb
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+)
+
+// Sizes are for a machine that is shared with the application: a server's defaults take all of it.
+var configTemplate = template.Must(template.New("config.xml").Funcs(template.FuncMap{"xml": escapeXML}).Parse(
+	`<!-- Written at each start. Changes are lost. -->
+<clickhouse>
+    <display_name>{{xml .DisplayName}}</display_name>
+{{- if .MaxMemory}}
+    <max_server_memory_usage>{{.MaxMemory}}</max_server_memory_usage>
+{{- else}}
+    <max_server_memory_usage_to_ram_ratio>0.25</max_server_memory_usage_to_ram_ratio>
+{{- end}}
+    <mark_cache_size>134217728</mark_cache_size>
+    <background_pool_size>2</background_pool_size>
+    <background_schedule_pool_size>4</background_schedule_pool_size>
+    <max_thread_pool_size>512</max_thread_pool_size>
+    <max_thread_pool_free_size>8</max_thread_pool_free_size>
+    <users_config>{{xml .Users}}</users_config>
+</clickhouse>
+`))
+
+// The engine knows one user and no password: the HTTP front checks both. What is not granted is what reaches outside the
+// engine: files, URLs, other servers, programs, and SYSTEM SHUTDOWN or KILL.
+const usersXML = `<!-- Written at each start. Changes are lost. -->
+<clickhouse>
+    <profiles><default/></profiles>
+    <quotas><default/></quotas>
+    <users>
+        <default>
+            <password></password>
+            <networks><ip>::/0</ip></networks>
+            <profile>default</profile>
+            <quota>default</quota>
+            <grants>
+                <query>GRANT SHOW, SELECT, INSERT, ALTER, CREATE, DROP, TRUNCATE, OPTIMIZE, KILL QUERY, dictGet, SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM DROP CACHE, SYSTEM RELOAD, SYSTEM FLUSH, SYSTEM VIEWS ON *.*</query>
+            </grants>
+        </default>
+    </users>
+</clickhouse>
+`
+
+// displayName is what displayName() and X-ClickHouse-Server-Display-Name say.
+const displayName = "kslive"
+
+// writeConfig writes the engine's configuration into dir and returns the path of its main file. Without one of ours the
+// engine would read whatever config.xml lies in the working directory or in /etc.
+func writeConfig(dir string, maxMemory int64) (string, error) {
+	users := filepath.Join(dir, "users.xml")
+	if err := os.WriteFile(users, []byte(usersXML), 0o600); err != nil {
+		return "", fmt.Errorf("writing the engine's users: %w", err)
+	}
+	var config bytes.Buffer
+	values := struct {
+		DisplayName, Users string
+		MaxMemory          int64
+	}{displayName, users, maxMemory}
+	if err := configTemplate.Execute(&config, values); err != nil {
+		return "", fmt.Errorf("writing the engine's configuration: %w", err)
+	}
+	path := filepath.Join(dir, "config.xml")
+	if err := os.WriteFile(path, config.Bytes(), 0o600); err != nil {
+		return "", fmt.Errorf("writing the engine's configuration: %w", err)
+	}
+	return path, nil
+}
+
+func escapeXML(s string) (string, error) {
+	var b strings.Builder
+	err := xml.EscapeText(&b, []byte(s))
+	return b.String(), err
+}

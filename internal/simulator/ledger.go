@@ -1,0 +1,158 @@
+package simulator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"sync"
+	"time"
+
+	"kslive/schema"
+)
+
+// Ledger is the multiset of rows that what was written to sockets must become:
+// for each table the hash of every row's key, with how often it was sent. It
+// is safe for concurrent use.
+type Ledger struct {
+	since  time.Time
+	tables []tableLedger // in the order of keys
+}
+
+type tableLedger struct {
+	mu   sync.Mutex
+	sent map[uint64]uint32
+	rows uint64 // the sum over sent
+}
+
+func newLedger(since time.Time) *Ledger {
+	l := &Ledger{since: since.Truncate(time.Millisecond), tables: make([]tableLedger, len(keys))}
+	for i := range l.tables {
+		l.tables[i].sent = make(map[uint64]uint32)
+	}
+	return l
+}
+
+// entry is one row that a frame becomes.
+type entry struct {
+	table int // index in keys
+	hash  uint64
+}
+
+// tableOf finds a table by the type of its rows.
+var tableOf = func() map[reflect.Type]int {
+	tables := make(map[reflect.Type]int, len(keys))
+	batch := reflect.TypeFor[schema.Batch]()
+	for i, key := range keys {
+		for field := range batch.NumField() {
+			if batch.Field(field).Tag.Get("table") == key.table {
+				tables[batch.Field(field).Type.Elem()] = i
+			}
+		}
+	}
+	return tables
+}()
+
+// entryOf is the entry of a row, given as a pointer to a struct of package schema.
+func entryOf(row any) entry {
+	value := reflect.ValueOf(row).Elem()
+	table := tableOf[value.Type()]
+	return entry{table, keys[table].hash(value)}
+}
+
+func (l *Ledger) add(entries []entry) {
+	for _, e := range entries {
+		l.tables[e.table].add(e.hash, 1)
+	}
+}
+
+func (t *tableLedger) add(hash uint64, count uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sent[hash] += count
+	t.rows += uint64(count)
+}
+
+// snapshot is a copy of the table's multiset.
+func (t *tableLedger) snapshot() map[uint64]uint32 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.sent)
+}
+
+// Counts are the rows sent so far, by table. Tables without any are in it too.
+func (l *Ledger) Counts() map[string]uint64 {
+	counts := make(map[string]uint64, len(keys))
+	for i := range l.tables {
+		t := &l.tables[i]
+		t.mu.Lock()
+		counts[keys[i].table] = t.rows
+		t.mu.Unlock()
+	}
+	return counts
+}
+
+// Query runs a SQL query that answers rows (hash UInt64, count UInt64), each
+// hash once, and returns them.
+type Query func(ctx context.Context, sql string) (map[uint64]uint64, error)
+
+// Kind is how the rows of one table that were sent compare with those stored.
+type Kind struct {
+	Sent   int `json:"sent"`
+	Stored int `json:"stored"`
+	// Missing were sent and are not stored. A row that was altered on the way is
+	// missing, and its altered form is extra.
+	Missing int `json:"missing"`
+	// Doubled are stored more often than they were sent.
+	Doubled int `json:"doubled"`
+	// Extra are stored and were never sent.
+	Extra int `json:"extra"`
+}
+
+// Audit is how everything sent compares with what a database holds: the sums,
+// and under Kinds the same by table.
+type Audit struct {
+	Kind
+	Kinds map[string]Kind `json:"kinds"`
+}
+
+// Audit compares the ledger with a database through query. Only rows since the
+// ledger was begun count, so that a database that lived longer can be audited.
+// final asks for tables with the rows merged that the engine has yet to merge:
+// without it a row that two workers inserted is doubled until then.
+func (l *Ledger) Audit(ctx context.Context, query Query, final bool) (Audit, error) {
+	audit := Audit{Kinds: make(map[string]Kind, len(keys))}
+	for i := range keys {
+		stored, err := query(ctx, keys[i].query(l.since, final))
+		if err != nil {
+			return Audit{}, fmt.Errorf("auditing %s: %w", keys[i].table, err)
+		}
+		kind := compare(l.tables[i].snapshot(), stored)
+		audit.Kinds[keys[i].table] = kind
+		audit.Sent += kind.Sent
+		audit.Stored += kind.Stored
+		audit.Missing += kind.Missing
+		audit.Doubled += kind.Doubled
+		audit.Extra += kind.Extra
+	}
+	return audit, nil
+}
+
+func compare(sent map[uint64]uint32, stored map[uint64]uint64) Kind {
+	var kind Kind
+	for hash, count := range sent {
+		kind.Sent += int(count)
+		if n := int(stored[hash]); n < int(count) {
+			kind.Missing += int(count) - n
+		} else {
+			kind.Doubled += n - int(count)
+		}
+	}
+	for hash, count := range stored {
+		kind.Stored += int(count)
+		if _, ok := sent[hash]; !ok {
+			kind.Extra += int(count)
+		}
+	}
+	return kind
+}

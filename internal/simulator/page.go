@@ -1,0 +1,152 @@
+package simulator
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+)
+
+const caption = "晚上好，欢迎来玩"
+
+// unset stands for a field that the page writes as undefined; unsetJSON is what
+// it looks like in JSON.
+const (
+	unset     = "\x00undefined"
+	unsetJSON = `"\u0000undefined"`
+)
+
+// name is the author's, the same for a live ID always.
+func (r *room) name() string {
+	rng := rand.New(source(r.simulator.options.Seed, r.liveID, 0, 0))
+	return pick(rng, nameHeads) + pick(rng, nameTails)
+}
+
+// detail is a room as the page and livedetail show it, for CodeOK or CodeOffline.
+func (r *room) detail(code int) object {
+	state := r.state()
+	live := code == CodeOK
+	stream, socketInfo, game := object{}, object{}, object{}
+	if live {
+		token, urls := r.entrance()
+		socketInfo = object{"token": token, "webSocketAddresses": urls}
+		stream = liveStream(state.LiveStreamID)
+		game = object{"id": "1001", "name": "王者荣耀", "poster": "", "description": "", "categoryName": "手游", "watchingCount": "1.2万"}
+	}
+	return object{
+		"liveStream":    stream,
+		"author":        author(r.liveID, r.name(), live),
+		"gameInfo":      game,
+		"noticeList":    noticeList(),
+		"isLiving":      live,
+		"config":        object{"enableWebHistoryFeed": true, "needLoginToWatchHD": false},
+		"websocketInfo": socketInfo,
+		"status":        object{"forbiddenState": code},
+	}
+}
+
+func liveStream(id string) object {
+	return object{
+		"id": id, "poster": "https://p1.a.yximgs.com/poster.jpg", "playUrls": []any{}, "url": "", "hlsPlayUrl": "", "location": nil,
+		"type": "live", "liveGuess": false, "expTag": "1_i/0_unknown0", "privateLive": false, "caption": caption,
+	}
+}
+
+func author(liveID, name string, living bool) object {
+	return object{
+		"id": liveID, "name": name, "description": "喜欢就点个关注吧</script><b>\"'", "avatar": "https://p1.a.yximgs.com/a.jpg", "sex": "F",
+		"living": living, "originUserId": 2_030_000_003, "timestamp": 0, "verifiedStatus": object{"verified": false},
+		"bannedStatus": object{"banned": false, "socialBanned": false, "isolate": false, "defriend": false},
+		"counts":       object{"fan": "53", "follow": "7", "photo": "2.1万"},
+	}
+}
+
+func noticeList() []object {
+	return []object{{"userName": "直播公告：", "content": notices[0]}}
+}
+
+// playing is the room's entry in the page's list.
+func (r *room) playing(code int) object {
+	entry := r.detail(code)
+	delete(entry, "noticeList")
+	entry["authToken"] = unset
+	entry["websocketInfo"] = object{} // visitors ask websocketinfo
+	return entry
+}
+
+// refusedEntry is the page's entry when the detail call failed.
+func refusedEntry(room *room, code int) object {
+	entry := object{
+		"liveStream": object{}, "author": object{}, "gameInfo": object{}, "isLiving": false, "authToken": unset,
+		"config": object{}, "websocketInfo": object{}, "status": object{"forbiddenState": code},
+		"errorType": object{"type": code, "title": title(code), "content": fmt.Sprintf("错误代码%d", code), "url": ""},
+	}
+	switch code {
+	case CodePassword:
+		entry["author"] = author(room.liveID, room.name(), true)
+	case CodeBanned, CodeRoomBanned, CodeKicked:
+		banned := author(room.liveID, room.name(), false)
+		banned["bannedStatus"] = object{"banned": code == CodeBanned, "socialBanned": false, "isolate": false, "defriend": false}
+		entry["author"] = banned
+	}
+	return entry
+}
+
+// recommended are the other entries of the page's list: rooms nobody asked for.
+func (s *Simulator) recommended() []object {
+	var entries []object
+	for i := range 2 {
+		id := LiveID(s.options.Seed, -1-i)
+		entries = append(entries, object{
+			"liveStream": liveStream(liveStreamID(s.options.Seed, id, 1)), "author": author(id, "推荐主播", true), "gameInfo": object{},
+			"isLiving": true, "authToken": unset, "config": object{}, "websocketInfo": object{}, "status": object{"forbiddenState": CodeOK},
+		})
+	}
+	return entries
+}
+
+func (s *Simulator) servePage(w http.ResponseWriter, r *http.Request) {
+	room := s.room(r.PathValue("eid"))
+	v := judge(room, "page")
+	var first object
+	if v.code == CodeOK || v.code == CodeOffline {
+		first = room.playing(v.code)
+	} else {
+		first = refusedEntry(room, v.code)
+	}
+	state, err := json.Marshal(object{"liveroom": object{
+		"activeIndex": 0, "websocketUrls": []any{}, "token": "", "noticeList": noticeList(), "loading": false,
+		"playList": append([]object{first}, s.recommended()...),
+	}})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	script := strings.ReplaceAll(string(state), unsetJSON, "undefined")
+	captcha := ""
+	if v.code == CodeCaptcha {
+		captcha = `<script>window.__CAPTCHA_INFO__={"type":2};</script>`
+	}
+	setCookies(w)
+	v.write(w, r, "text/html; charset=utf-8", fmt.Appendf(nil, pageHTML, captcha, script))
+}
+
+const pageHTML = `<!DOCTYPE html><html lang="zh-CN"><head><meta charset="utf-8"><title>快手直播</title>%s</head>` +
+	`<body><div id="app"></div><script>window.__INITIAL_STATE__=%s;` +
+	`(function(){var s;(s=document.currentScript||document.scripts[document.scripts.length-1]).parentNode.removeChild(s);}());` +
+	`</script></body></html>`
+
+// setCookies gives a visitor a device.
+func setCookies(w http.ResponseWriter) {
+	for _, cookie := range []http.Cookie{
+		{Name: "did", Value: fmt.Sprintf("web_%016x%016x", rand.Uint64(), rand.Uint64())},
+		{Name: "clientid", Value: "3"},
+		{Name: "client_key", Value: "65890b29"},
+		{Name: "kpn", Value: "GAME_ZONE"},
+		{Name: "kuaishou.live.bfb1s", Value: fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())},
+	} {
+		cookie.Path = "/"
+		http.SetCookie(w, &cookie)
+	}
+}

@@ -1,0 +1,252 @@
+package simulator
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	kuaishou "kslive/proto"
+	"kslive/schema"
+)
+
+// room is a live room: an author who is on air or not.
+type room struct {
+	simulator *Simulator
+	liveID    string
+	options   RoomOptions
+
+	mu        sync.Mutex
+	answer    Answer
+	faults    Faults
+	live      bool
+	broadcast uint64          // how many there were, the current one included
+	streams   map[string]bool // the liveStreamIds of all broadcasts
+	generator *generator      // of the current broadcast
+	last      time.Time       // of the last push: the next one is later
+	conns     map[*conn]bool  // that have entered
+	running   bool            // run is, or is about to be
+}
+
+func newRoom(s *Simulator, liveID string, options RoomOptions) *room {
+	return &room{simulator: s, liveID: liveID, options: options, streams: make(map[string]bool), conns: make(map[*conn]bool)}
+}
+
+// now is the room's clock: each call is a later millisecond, so that no two
+// pushes of a room have the same time. The caller holds mu.
+func (r *room) now() time.Time {
+	t := time.Now().Truncate(time.Millisecond)
+	if !t.After(r.last) {
+		t = r.last.Add(time.Millisecond)
+	}
+	r.last = t
+	return t
+}
+
+// goLive begins a broadcast, unless one is on, and returns its liveStreamId
+// and token.
+func (r *room) goLive() (streamID, token string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.live {
+		r.live = true
+		r.broadcast++
+		r.generator = newGenerator(r.simulator, r.liveID, r.broadcast, r.now)
+		r.streams[r.generator.streamID] = true
+	}
+	return r.generator.streamID, r.token()
+}
+
+// end tells everybody that the live has ended, and closes their connections.
+func (r *room) end() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.live {
+		return nil
+	}
+	r.live = false
+	f, err := r.refusal(r.generator.streamID, CodeEnded)
+	if err != nil {
+		return err
+	}
+	for c := range r.conns {
+		c.send(f)
+		delete(r.conns, c)
+	}
+	return nil
+}
+
+// refusal is a 103 for those who entered streamID, after which the connection
+// is closed. The caller holds mu.
+func (r *room) refusal(streamID string, code uint32) (*frame, error) {
+	f := &frame{then: goodbye}
+	t := r.now()
+	f.add(&schema.RoomEvent{
+		Event:       schema.Event{LiveID: r.liveID, LiveStreamID: streamID, EventTime: t},
+		PayloadType: kuaishou.PayloadType_SC_ERROR.String(),
+	})
+	return f, control(f, kuaishou.PayloadType_SC_ERROR, &kuaishou.SCWebError{Code: code, Msg: title(int(code))}, t)
+}
+
+// control encodes a message about the connection itself into f.
+func control(f *frame, kind kuaishou.PayloadType, message proto.Message, t time.Time) error {
+	payload, err := proto.Marshal(message)
+	if err != nil {
+		return fmt.Errorf("encoding a %v: %w", kind, err)
+	}
+	f.data, err = envelope(kind, payload, kuaishou.SocketMessage_NONE, t)
+	return err
+}
+
+// enter lets a connection in, or answers it with the reason why not.
+func (r *room) enter(c *conn, request *kuaishou.CSWebEnterRoom) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if code := r.admission(request); code != CodeOK {
+		f, err := r.refusal(request.LiveStreamId, code)
+		if err == nil {
+			c.send(f)
+		}
+		return err
+	}
+	t := r.now()
+	f := &frame{}
+	f.add(&schema.RoomEvent{Event: r.generator.event(t), PayloadType: kuaishou.PayloadType_SC_ENTER_ROOM_ACK.String()})
+	ack := &kuaishou.SCWebEnterRoomAck{
+		MinReconnectMs: 1000, MaxReconnectMs: 5000,
+		HeartbeatIntervalMs: uint64(r.simulator.options.Heartbeat.Milliseconds()),
+	}
+	if err := control(f, kuaishou.PayloadType_SC_ENTER_ROOM_ACK, ack, t); err != nil {
+		return err
+	}
+	if !r.faults.Silence {
+		c.send(f)
+	}
+	r.conns[c] = true
+	if !r.running {
+		r.running = r.simulator.begin(r.run)
+	}
+	return nil
+}
+
+// admission is CodeOK or the reason to refuse an entry. The caller holds mu.
+func (r *room) admission(request *kuaishou.CSWebEnterRoom) uint32 {
+	switch {
+	case !r.live || r.generator.streamID != request.LiveStreamId && r.streams[request.LiveStreamId]:
+		return CodeEnded
+	case r.generator.streamID != request.LiveStreamId:
+		return CodeBadParameter
+	case r.faults.RefuseToken || request.Token != r.token():
+		return CodeBadToken
+	default:
+		return CodeOK
+	}
+}
+
+// token opens the current broadcast. The caller holds mu.
+func (r *room) token() string { return tokenOf(r.simulator.options.Seed, r.liveID, r.broadcast) }
+
+func (r *room) leave(c *conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.conns, c)
+}
+
+// cut ends every connection without a word. What was sent before can be read.
+func (r *room) cutAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.conns {
+		c.send(&frame{then: cut})
+		delete(r.conns, c)
+	}
+}
+
+func (r *room) state() RoomState {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	state := RoomState{
+		LiveID: r.liveID, State: "offline", Broadcasts: r.broadcast, Connections: len(r.conns), Answer: r.answer, Faults: r.faults,
+	}
+	if r.broadcast > 0 {
+		state.LiveStreamID, state.Token = r.generator.streamID, r.token()
+	}
+	switch {
+	case r.answer.Code != 0:
+		state.State = "refusing"
+	case r.live:
+		state.State = "live"
+	}
+	return state
+}
+
+// settle waits until a push that has begun is queued.
+func (r *room) settle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+}
+
+// silent is whether the room says nothing at all.
+func (r *room) silent() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.faults.Silence
+}
+
+// run pushes for as long as anybody is connected.
+func (r *room) run() {
+	every := r.simulator.options.PushEvery
+	// Rooms that were entered together do not push together.
+	next := time.Now().Add(rand.N(every/2 + 1))
+	timer := time.NewTimer(time.Until(next))
+	defer timer.Stop()
+	for {
+		select {
+		case <-r.simulator.ctx.Done():
+			return
+		case <-timer.C:
+		}
+		interval, ok := r.push(every)
+		if !ok {
+			return
+		}
+		// From when it was due rather than from now, so that the rate is kept;
+		// unless it was missed by much, when catching up would be a burst.
+		next = next.Add(interval)
+		if late := time.Since(next); late > 3*every {
+			next = next.Add(late)
+		}
+		timer.Reset(time.Until(next))
+	}
+}
+
+// push sends one push to everybody and says how long until the next, or
+// reports false when nobody is left.
+func (r *room) push(every time.Duration) (time.Duration, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.conns) == 0 {
+		r.running = false
+		return 0, false
+	}
+	if r.faults.Silence || r.simulator.stopped.Load() {
+		return every, true
+	}
+	rate := r.options.Rate
+	if rate == 0 {
+		rate = r.simulator.options.Rate
+	}
+	frames, interval, err := r.generator.next(every, rate)
+	if err != nil {
+		r.simulator.options.Logger.Error("inventing a push", "live_id", r.liveID, "error", err)
+		return every, true
+	}
+	for _, f := range frames {
+		for c := range r.conns {
+			c.send(f)
+		}
+	}
+	return interval, true
+}

@@ -1,0 +1,238 @@
+// Package simulator is a Kuaishou that runs on loopback: room pages, REST calls
+// and the websocket, with rooms that go live, push, end and come back. What it
+// pushes is decided by a seed. It keeps a Ledger of the rows that everything it
+// wrote to a socket must become, made from what it meant to say and not by
+// decoding it, so that it can be a witness against the ingester's decoder.
+package simulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	kuaishou "kslive/proto"
+)
+
+// Options shape a simulator. The zero value works.
+type Options struct {
+	// Listen is the address to listen on, "127.0.0.1:0" when empty.
+	Listen string
+	// Seed decides everything that is invented.
+	Seed uint64
+	// Rate is feed events (comments, likes, gifts, …) per second in each live
+	// room, 20 when 0. A like counts once although it is two rows.
+	Rate float64
+	// PushEvery is the time from push to push, with jitter; 1 s when 0.
+	PushEvery time.Duration
+	// Heartbeat is the interval that clients are told, 20 s when 0.
+	Heartbeat time.Duration
+	// Logger may be nil.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Rate < 0 || o.PushEvery < 0 || o.Heartbeat < 0 {
+		return o, errors.New("rate, push interval and heartbeat of a simulator must not be negative")
+	}
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	if o.Rate == 0 {
+		o.Rate = 20
+	}
+	if o.PushEvery == 0 {
+		o.PushEvery = time.Second
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = 20 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
+// Simulator is a running Kuaishou. It is safe for concurrent use.
+type Simulator struct {
+	options  Options
+	ledger   *Ledger
+	crowd    []*person
+	url      string
+	server   *http.Server
+	upgrader websocket.Upgrader
+
+	frames  atomic.Uint64 // written to sockets
+	stopped atomic.Bool   // no more pushes
+
+	mu        sync.RWMutex // before a room's mu
+	rooms     map[string]*room
+	entrances map[string]*room // by liveStreamId and token, also of broadcasts that are over
+	codes     map[string]*room // by the code of the short link
+
+	// ctx ends when the simulator closes; work are the goroutines to wait for.
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	lifeMu sync.Mutex // after a room's mu
+	closed bool       // no work begins any more
+	conns  map[*conn]bool
+}
+
+// Start listens and serves until ctx ends or Close is called.
+func Start(ctx context.Context, options Options) (*Simulator, error) {
+	options, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", options.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("starting the simulator on %s: %w", options.Listen, err)
+	}
+	s := &Simulator{
+		options:   options,
+		ledger:    newLedger(time.Now()),
+		crowd:     newCrowd(options.Seed),
+		url:       "http://" + listener.Addr().String(),
+		rooms:     make(map[string]*room),
+		entrances: make(map[string]*room),
+		codes:     make(map[string]*room),
+		conns:     make(map[*conn]bool),
+		upgrader: websocket.Upgrader{
+			ReadBufferSize:  512,
+			WriteBufferSize: 4096,
+			WriteBufferPool: &sync.Pool{},
+			CheckOrigin:     func(*http.Request) bool { return true },
+		},
+	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.server = &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: patience,
+		BaseContext:       func(net.Listener) context.Context { return s.ctx },
+	}
+	s.work.Go(func() {
+		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			options.Logger.Error("the simulator stopped serving", "error", err)
+		}
+	})
+	s.work.Go(func() {
+		<-s.ctx.Done()
+		s.hangUp()
+	})
+	return s, nil
+}
+
+// URL is the base of all pages and calls, such as "http://127.0.0.1:8080".
+func (s *Simulator) URL() string { return s.url }
+
+// Ledger is what was sent so far; it goes on growing.
+func (s *Simulator) Ledger() *Ledger { return s.ledger }
+
+// Close drops every connection and waits until nothing runs any more.
+func (s *Simulator) Close() error {
+	s.cancel()
+	s.work.Wait()
+	return nil
+}
+
+// hangUp ends everything that work waits for.
+func (s *Simulator) hangUp() {
+	s.lifeMu.Lock()
+	s.closed = true
+	for c := range s.conns {
+		c.drop()
+	}
+	s.lifeMu.Unlock()
+	_ = s.server.Close()
+}
+
+// begin runs work in a goroutine that Close waits for, or reports false when
+// the simulator is closing.
+func (s *Simulator) begin(work func()) bool {
+	s.lifeMu.Lock()
+	defer s.lifeMu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.work.Go(work)
+	return true
+}
+
+// track notes a connection that is there, or no longer.
+func (s *Simulator) track(c *conn, there bool) {
+	s.lifeMu.Lock()
+	defer s.lifeMu.Unlock()
+	if there {
+		s.conns[c] = true
+	} else {
+		delete(s.conns, c)
+	}
+}
+
+// StopPushing ends all pushes for good. Connections stay, and heartbeats and
+// entries are answered. When it returns, everything pushed is written and in
+// the ledger, or its connection is gone.
+func (s *Simulator) StopPushing() {
+	s.stopped.Store(true)
+	for _, room := range s.everyRoom() {
+		room.settle()
+	}
+	s.lifeMu.Lock()
+	type wait struct{ flushed, written <-chan struct{} }
+	var waits []wait
+	for c := range s.conns {
+		waits = append(waits, wait{c.flushed(), c.written})
+	}
+	s.lifeMu.Unlock()
+	for _, w := range waits {
+		select {
+		case <-w.flushed:
+		case <-w.written:
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// Stats is what the simulator is doing.
+type Stats struct {
+	// Rooms counts rooms by state: "live", "offline", and "refusing" for those
+	// that were told to answer with an error.
+	Rooms       map[string]int `json:"rooms"`
+	Connections int            `json:"connections"`
+	// Frames were written to sockets, each connection counted.
+	Frames uint64 `json:"frames"`
+	// Sent is the rows that were sent, by table.
+	Sent map[string]uint64 `json:"sent"`
+}
+
+// Stats counts rooms, connections, frames and rows.
+func (s *Simulator) Stats() Stats {
+	stats := Stats{Rooms: make(map[string]int), Frames: s.frames.Load(), Sent: s.ledger.Counts()}
+	for _, room := range s.everyRoom() {
+		stats.Rooms[room.state().State]++
+	}
+	s.lifeMu.Lock()
+	defer s.lifeMu.Unlock()
+	stats.Connections = len(s.conns)
+	return stats
+}
+
+// entrance is the room that a request to enter is about, nil when none is.
+func (s *Simulator) entrance(request *kuaishou.CSWebEnterRoom) *room {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if room := s.entrances[request.LiveStreamId]; room != nil {
+		return room
+	}
+	return s.entrances[request.Token]
+}

@@ -1,0 +1,85 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/pressly/goose/v3"
+)
+
+// ClickHouse's error codes that are told apart here.
+const (
+	unknownTable         = 60
+	unknownDatabase      = 81
+	requiredPassword     = 194
+	accessDenied         = 497
+	authenticationFailed = 516
+)
+
+// openClickHouse does not connect yet.
+func openClickHouse(dsn string) (*target, error) {
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		return nil, &told{"the ClickHouse URL cannot be read: it should look like http://user:password@host:8123/database or clickhouse://user:password@host:9000/database", err}
+	}
+	options.DialTimeout = connectTimeout
+	// The version table must hold a migration when the next one begins.
+	options.Settings["async_insert"] = 0
+	database := options.Auth.Database
+	if database == "" {
+		database = "default"
+	}
+	name := fmt.Sprintf("clickhouse at %s, database %s", strings.Join(options.Addr, ","), database)
+	return &target{
+		name: name, dialect: goose.DialectClickHouse, dir: "clickhouse", db: clickhouse.OpenDB(options),
+		explain: func(err error) error { return explainClickHouse(name, options.Auth.Username, database, err) },
+	}, nil
+}
+
+// clickHouseCode is the server's error code, 0 when it is not the server's error.
+func clickHouseCode(err error) int32 {
+	var exception *clickhouse.Exception
+	if errors.As(err, &exception) {
+		return exception.Code
+	}
+	return 0
+}
+
+func explainClickHouse(name, user, database string, err error) error {
+	var (
+		exception *clickhouse.Exception
+		netError  *net.OpError
+		urlError  *url.Error
+	)
+	switch {
+	case errors.As(err, &exception):
+		message := strings.Join(strings.Fields(exception.Message), " ")
+		return &told{fmt.Sprintf("%s: code %d: %s%s", name, exception.Code, message, adviceClickHouse(exception.Code, user, database)), err}
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, context.DeadlineExceeded):
+		return &told{name + ": no answer in time: check the address and that the server is up", err}
+	case errors.As(err, &netError):
+		return &told{fmt.Sprintf("%s: %v: check the address and that the server is up", name, netError.Err), err}
+	case errors.As(err, &urlError):
+		return &told{fmt.Sprintf("%s: %v", name, urlError.Err), err}
+	}
+	return &told{fmt.Sprintf("%s: %s", name, strings.Join(strings.Fields(err.Error()), " ")), err}
+}
+
+func adviceClickHouse(code int32, user, database string) string {
+	switch code {
+	case authenticationFailed, requiredPassword:
+		return ": check user and password in the ClickHouse URL"
+	case unknownDatabase:
+		return fmt.Sprintf(": create it with CREATE DATABASE `%s`", database)
+	case accessDenied:
+		return fmt.Sprintf(": user %s needs CREATE TABLE, ALTER, INSERT and SELECT on %s.*, or let its owner run `ingest migrate`", user, database)
+	}
+	return ""
+}

@@ -1,0 +1,188 @@
+// Package migrations makes and updates the tables of both databases: in
+// Postgres what people and workers write about rooms, in ClickHouse one table
+// for each kind of event.
+//
+// A migration is a file NNNNN_name.sql in postgres/ or clickhouse/, applied
+// once, in the order of the numbers, and never edited after a release. A file
+// in postgres/ is applied in one transaction. ClickHouse has none: there each
+// statement must do no harm when it is run again (IF NOT EXISTS), stands between
+// StatementBegin and StatementEnd, and the file says NO TRANSACTION.
+//
+// Which were applied is kept in a table ingest_migrations in each database. A
+// database that is ahead of this build is left as it is: migrations only add,
+// so that workers of two versions can run side by side during an update.
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+)
+
+//go:embed postgres/*.sql clickhouse/*.sql
+var files embed.FS
+
+const (
+	versionTable   = "ingest_migrations"
+	connectTimeout = 5 * time.Second
+)
+
+// Run applies what is missing in Postgres and then in ClickHouse. Many daemons
+// may call it at once: one migrates, under a lock in Postgres, and the others
+// wait for it, five minutes at most. With nothing missing it takes no lock.
+//
+// Errors are one line, say what to do and hold no password. A server that does
+// not answer is given up after five seconds.
+func Run(ctx context.Context, postgresURL, clickHouseDSN string, logger *slog.Logger) error {
+	postgres, err := openPostgres(postgresURL)
+	if err != nil {
+		return err
+	}
+	defer postgres.db.Close()
+	clickHouse, err := openClickHouse(clickHouseDSN)
+	if err != nil {
+		return err
+	}
+	defer clickHouse.db.Close()
+	return upLocked(ctx, postgres, logger, postgres, clickHouse)
+}
+
+// Postgres applies what is missing in Postgres, as Run does.
+func Postgres(ctx context.Context, url string, logger *slog.Logger) error {
+	postgres, err := openPostgres(url)
+	if err != nil {
+		return err
+	}
+	defer postgres.db.Close()
+	return upLocked(ctx, postgres, logger, postgres)
+}
+
+// ClickHouse applies what is missing in ClickHouse. It takes no lock: two at
+// once do no harm, but do the work twice.
+func ClickHouse(ctx context.Context, dsn string, logger *slog.Logger) error {
+	clickHouse, err := openClickHouse(dsn)
+	if err != nil {
+		return err
+	}
+	defer clickHouse.db.Close()
+	if _, err := clickHouse.pending(ctx); err != nil {
+		return err
+	}
+	return clickHouse.up(ctx, logger)
+}
+
+// Check changes nothing. Its error names the first migration that is missing
+// in either database and says to run `ingest migrate`.
+func Check(ctx context.Context, postgresURL, clickHouseDSN string) error {
+	postgres, err := openPostgres(postgresURL)
+	if err != nil {
+		return err
+	}
+	defer postgres.db.Close()
+	clickHouse, err := openClickHouse(clickHouseDSN)
+	if err != nil {
+		return err
+	}
+	defer clickHouse.db.Close()
+	for _, target := range []*target{postgres, clickHouse} {
+		missing, err := target.pending(ctx)
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
+			return fmt.Errorf("%s: migration %d (%s) is not applied: run `ingest migrate`", target.name, missing[0].Version, path.Base(missing[0].Path))
+		}
+	}
+	return nil
+}
+
+// target is one of the two databases.
+type target struct {
+	name    string // with its address, for messages
+	dialect goose.Dialect
+	dir     string // in files
+	db      *sql.DB
+	// explain turns an error of the driver into one line that says what to do.
+	explain func(error) error
+}
+
+// provider's migrations are the files of the target.
+func (t *target) provider() (*goose.Provider, error) {
+	sub, err := fs.Sub(files, t.dir)
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(t.dialect, t.db, sub, goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
+}
+
+// pending are the migrations that are not applied. It only reads, unlike
+// goose's own answer, which makes the version table: a daemon with --no-migrate
+// need not be allowed to.
+func (t *target) pending(ctx context.Context) ([]*goose.Source, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	provider, err := t.provider()
+	if err != nil {
+		return nil, err
+	}
+	if err := t.db.PingContext(ctx); err != nil {
+		return nil, t.explain(err)
+	}
+	store, err := database.NewStore(t.dialect, versionTable)
+	if err != nil {
+		return nil, err
+	}
+	versions, err := store.ListMigrations(ctx, t.db)
+	if err != nil && !isNoTable(err) {
+		return nil, fmt.Errorf("reading table %s: %w", versionTable, t.explain(err))
+	}
+	applied := make(map[int64]bool, len(versions))
+	for _, version := range versions {
+		applied[version.Version] = version.IsApplied
+	}
+	var missing []*goose.Source
+	for _, source := range provider.ListSources() {
+		if !applied[source.Version] {
+			missing = append(missing, source)
+		}
+	}
+	return missing, nil
+}
+
+// up applies what is missing.
+func (t *target) up(ctx context.Context, logger *slog.Logger) error {
+	provider, err := t.provider()
+	if err != nil {
+		return err
+	}
+	results, err := provider.Up(ctx)
+	var partial *goose.PartialError
+	if errors.As(err, &partial) {
+		results = partial.Applied
+		err = fmt.Errorf("applying migration %s: %w", path.Base(partial.Failed.Source.Path), t.explain(partial.Err))
+	} else if err != nil {
+		err = fmt.Errorf("migrating: %w", t.explain(err))
+	}
+	for _, result := range results {
+		logger.Info("migration applied", "database", t.name, "migration", path.Base(result.Source.Path), "took", result.Duration)
+	}
+	return err
+}
+
+// told is an error in words for a person; what the driver said is behind it.
+type told struct {
+	text  string
+	cause error
+}
+
+func (e *told) Error() string { return e.text }
+func (e *told) Unwrap() error { return e.cause }
