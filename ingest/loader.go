@@ -50,15 +50,25 @@ func NewLoader(s *spool.Spool, w warehouse, metrics *Metrics, logger *slog.Logge
 	}
 }
 
-// Run loads segments until the spool is drained or ctx is done.
+// Run loads segments until the spool is drained, then it answers nil, or ctx is
+// done. Trouble with the disk is logged and tried again.
 func (l *Loader) Run(ctx context.Context) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.MaxInterval = 15 * time.Second
 	for {
 		err := l.LoadNext(ctx)
-		if errors.Is(err, io.EOF) {
+		switch {
+		case err == nil:
+			wait.Reset()
+			continue
+		case errors.Is(err, io.EOF):
 			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
 		}
-		if err != nil {
-			return err
+		l.logger.Error("a segment could not be loaded; it stays in the spool", "err", err)
+		if !sleep(ctx, wait.NextBackOff()) {
+			return ctx.Err()
 		}
 	}
 }
@@ -79,9 +89,11 @@ func (l *Loader) LoadNext(ctx context.Context) error {
 		tables.Go(func() error { return l.insertTable(ctx, segment, prefix, rows) })
 	}
 	if err := tables.Wait(); err != nil {
+		segment.Release()
 		return err
 	}
 	if err := segment.Done(); err != nil {
+		segment.Release()
 		return fmt.Errorf("giving up segment %s: %w", segment.Name(), err)
 	}
 	return nil
@@ -164,9 +176,7 @@ func (l *Loader) persist(ctx context.Context, table string, store func(context.C
 			logged = time.Now()
 			l.logger.Error(adviceFor(class), "table", table, "attempt", attempt, "code", code, "err", err)
 		}
-		select {
-		case <-time.After(wait.NextBackOff()):
-		case <-ctx.Done():
+		if !sleep(ctx, wait.NextBackOff()) {
 			return ctx.Err()
 		}
 	}

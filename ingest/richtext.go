@@ -96,8 +96,9 @@ func authorName(text string) string {
 	return name
 }
 
-// joinSegments writes segments as one text, with icons and gifts in brackets as
-// emoji are in ordinary comments. Pictures and badges have nothing to be read.
+// joinSegments writes segments as one text, with icons in brackets as emoji are
+// in ordinary comments. Gifts, pictures and badges have nothing to be read; they
+// stand in the column segments.
 func joinSegments(segments []*kuaishou.RichTextSegment) string {
 	var content strings.Builder
 	for _, segment := range segments {
@@ -111,8 +112,6 @@ func joinSegments(segments []*kuaishou.RichTextSegment) string {
 			} else if icon.IconName != "" {
 				content.WriteString("[" + icon.IconName + "]")
 			}
-		case *kuaishou.RichTextSegment_GiftSegment_:
-			content.WriteString("[gift " + strconv.FormatUint(uint64(segment.GiftSegment.GetGiftId()), 10) + "]")
 		}
 	}
 	return content.String()

@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"kslive/ingest"
+	"kslive/ingest/spool"
 	kuaishou "kslive/proto"
 	"kslive/schema"
 )
@@ -23,7 +26,7 @@ const maxInput = 256 << 20
 type decodeCommand struct {
 	LiveID       string   `help:"Room that the frames are from, for the rows' live_id." placeholder:"ID"`
 	LiveStreamID string   `help:"Broadcast that they are from." placeholder:"ID"`
-	Files        []string `arg:"" optional:"" help:"Files of frames: hex, one frame a line, or one frame's raw bytes. Default, or -: standard input."`
+	Files        []string `arg:"" optional:"" help:"Files of frames: hex, one frame a line; one frame's raw bytes; or a segment of the spool. Default, or -: standard input."`
 }
 
 // Run prints {"table":…,"row":{…}} for every row that the frames become.
@@ -36,25 +39,58 @@ func (c *decodeCommand) Run(p *process) error {
 		p.logger.Debug("unknown field", "message", message, "field", field)
 	})
 	for _, name := range c.Files {
-		input, err := readInput(p.stdin, name)
+		frames, err := c.read(p.stdin, name)
 		if err != nil {
 			return err
 		}
-		frames, err := splitFrames(input)
-		if err != nil {
-			return fmt.Errorf("reading %s: %w", name, err)
-		}
-		for _, data := range frames {
+		for _, frame := range frames {
 			var batch schema.Batch
-			decoder.Decode(&kuaishou.Frame{
-				LiveId: c.LiveID, LiveStreamId: c.LiveStreamID, ReceivedAt: sentAt(data).UnixMilli(), Data: data,
-			}, 0, &batch)
+			decoder.Decode(frame, 0, &batch)
 			if err := rows.print(&batch); err != nil {
 				return err
 			}
 		}
 	}
 	return rows.flush()
+}
+
+// read reads the frames of a file.
+func (c *decodeCommand) read(stdin io.Reader, name string) ([]*kuaishou.Frame, error) {
+	if slices.Contains([]string{".active", ".sealed", ".done", ".bad"}, filepath.Ext(name)) {
+		return readSegment(name)
+	}
+	input, err := readInput(stdin, name)
+	if err != nil {
+		return nil, err
+	}
+	messages, err := splitFrames(input)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	var frames []*kuaishou.Frame
+	for _, data := range messages {
+		frames = append(frames, &kuaishou.Frame{
+			LiveId: c.LiveID, LiveStreamId: c.LiveStreamID, ReceivedAt: sentAt(data).UnixMilli(), Data: data,
+		})
+	}
+	return frames, nil
+}
+
+// readSegment reads the frames of a segment of the spool.
+func readSegment(name string) ([]*kuaishou.Frame, error) {
+	segment, err := spool.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var frames []*kuaishou.Frame
+	for offset, record := range segment.Records() {
+		frame := new(kuaishou.Frame)
+		if err := proto.Unmarshal(record, frame); err != nil {
+			return nil, fmt.Errorf("reading %s: the record at %d is not a frame: %w", name, offset, err)
+		}
+		frames = append(frames, frame)
+	}
+	return frames, nil
 }
 
 // readInput reads a file, or standard input for "-".

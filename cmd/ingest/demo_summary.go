@@ -43,7 +43,7 @@ func summarise(ctx context.Context, s *stage, pushed time.Duration) (*demoSummar
 	}
 	summary := &demoSummary{
 		demoKind: demoKind{audit.Kind, metrics.lag.quantile(0.99) * 1000},
-		Seconds: pushed.Seconds(), Frames: metrics.frames,
+		Seconds:  pushed.Seconds(), Frames: metrics.frames,
 		Kinds: make(map[string]demoKind),
 	}
 	for kind, of := range audit.Kinds {

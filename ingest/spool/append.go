@@ -153,8 +153,8 @@ func (s *Spool) flush() error {
 	case err == nil:
 		a.synced, a.entered = max(a.synced, size), true
 		return nil
-	case errors.Is(err, os.ErrClosed) && a.synced >= size:
-		return nil // sealed meanwhile, which made it durable
+	case errors.Is(err, os.ErrClosed) && a.unsynced == nil:
+		return nil // sealed or closed meanwhile, which made it durable first
 	}
 	a.unsynced = err
 	s.fail(a, err)

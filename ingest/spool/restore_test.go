@@ -84,6 +84,19 @@ func TestRestoreActive(t *testing.T) {
 	}
 }
 
+// The oldest comes first, whatever state it was left in.
+func TestRestoreOrder(t *testing.T) {
+	dir := t.TempDir()
+	for year, state := range map[string]string{"2024": sealed, "2025": active, "2026": sealed} {
+		data, _ := image(marker{1, 2, 3, 4}, year)
+		write(t, filepath.Join(dir, year+someName[4:]+state), data)
+	}
+	s := mustOpen(t, dir, Options{})
+	if diff := cmp.Diff([]string{"2024", "2025", "2026"}, drain(t, s)); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
+	}
+}
+
 // A record in the middle that does not check is left to the reader: records
 // after it are still good.
 func TestRestoreKeepsWhatFollowsDamage(t *testing.T) {

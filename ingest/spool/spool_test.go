@@ -328,6 +328,9 @@ func TestManyAppendersAndReaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	readers.Wait()
+	if st := s.Stats(); st.Failures != 0 {
+		t.Errorf("Stats = %+v: sealing and the group fsync got into each other's way", st)
+	}
 	for w := range writers {
 		for i := range each {
 			if r := fmt.Sprintf("%d %d", w, i); seen[r] != 1 {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -174,8 +175,8 @@ func connString(port int, passfile, database string) string {
 		User:   url.User(superuser),
 		Host:   "127.0.0.1:" + strconv.Itoa(port),
 		Path:   "/" + database,
-		// libpq does not read + as a blank.
-		RawQuery: "sslmode=disable&passfile=" + url.PathEscape(passfile),
+		// libpq does not read + as a blank, as forms do.
+		RawQuery: "sslmode=disable&passfile=" + strings.ReplaceAll(url.QueryEscape(passfile), "+", "%20"),
 	}
 	return u.String()
 }

@@ -27,11 +27,12 @@ func lockDir(dir string) (*os.File, error) {
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("locking the embedded Postgres in %s: %w", dir, err), f.Close())
 	}
-	if err := f.Truncate(0); err == nil {
-		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("writing the lock of the embedded Postgres: %w", err), f.Close())
-		}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("writing the lock of the embedded Postgres: %w", err), f.Close())
 	}
 	return f, nil
 }

@@ -22,7 +22,7 @@ import (
 func TestRestartKeepsData(t *testing.T) {
 	t.Parallel()
 	eachInstallation(t, func(t *testing.T, bin string) {
-		dir := filepath.Join(t.TempDir(), "a dir", "pg")
+		dir := filepath.Join(t.TempDir(), "a dir&b=c+d%", "pg")
 		c := mustStart(t, Options{DataDir: dir, BinDir: bin, Database: `odd "name"`})
 		first := c.URL()
 		query(t, first, "CREATE TABLE t AS SELECT '快手'::text AS v")
@@ -101,6 +101,9 @@ func TestServerDiesWithParent(t *testing.T) {
 	cmd, report, _ := startChild(t, "/proc/self/exe", nil, childOrder{DataDir: dir, BinDir: anyBin(t)})
 	if report.Err != "" {
 		t.Fatal(report.Err)
+	}
+	if group, err := syscall.Getpgid(report.Pid); group != report.Pid || err != nil {
+		t.Errorf("the server is in process group %d, %v: Ctrl-C in the terminal would reach it", group, err)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

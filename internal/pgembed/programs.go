@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -134,6 +135,10 @@ func (p *programs) libraries() (string, error) {
 	}
 	if !made {
 		return "", nil
+	}
+	if strings.ContainsAny(lib+native, ":;") {
+		return "", fmt.Errorf("the npm package of Postgres in %s works only where neither its path nor the data directory's, "+
+			"%s, holds a colon or semicolon: choose others", native, p.dir)
 	}
 	// A library that is loaded through a link looks beside the link for those it needs itself.
 	return joinLists(lib, filepath.Join(native, "lib")), nil

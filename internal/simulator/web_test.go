@@ -187,6 +187,24 @@ func TestCalls(t *testing.T) {
 	if !strings.Contains(get(t, s.URL()+"/live_api/emoji/icon"), "[笑哭]") {
 		t.Error("no icons")
 	}
+
+	if err := s.EndLive(liveID); err != nil {
+		t.Fatal(err)
+	}
+	if parse[info](t, get(t, api+"status?liveStreamId="+room.LiveStreamID)).Data.Living {
+		t.Error("status says living after the end")
+	}
+	if got := parse[info](t, get(t, api+"websocketinfo?liveStreamId="+room.LiveStreamID)).Data.Result; got != CodeOffline {
+		t.Errorf("websocketinfo after the end: %d", got)
+	}
+}
+
+func TestMobileCalls(t *testing.T) {
+	t.Parallel()
+	s, liveID := startLive(t, Options{Seed: 1})
+	room, _ := s.Room(liveID)
+	socket := "ws" + s.URL()[len("http"):] + "/websocket/"
+	urls := []string{socket + "group1", socket + "group2"}
 	if n := strings.Count(post(t, s.URL()+"/rest/wd/live/gift/all", ""), "unitPrice"); n != len(catalogue) {
 		t.Errorf("%d gifts in the mobile catalogue", n)
 	}
@@ -215,16 +233,6 @@ func TestCalls(t *testing.T) {
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusFound || !strings.HasPrefix(response.Header.Get("Location"), s.URL()+"/u/"+liveID+"?") {
 		t.Errorf("short link: %s to %s", response.Status, response.Header.Get("Location"))
-	}
-
-	if err := s.EndLive(liveID); err != nil {
-		t.Fatal(err)
-	}
-	if parse[info](t, get(t, api+"status?liveStreamId="+room.LiveStreamID)).Data.Living {
-		t.Error("status says living after the end")
-	}
-	if got := parse[info](t, get(t, api+"websocketinfo?liveStreamId="+room.LiveStreamID)).Data.Result; got != CodeOffline {
-		t.Errorf("websocketinfo after the end: %d", got)
 	}
 }
 

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"kslive/ingest"
+	"kslive/internal/simulator"
+	kuaishou "kslive/proto"
+	"kslive/schema"
+)
+
+func insertLives(t *testing.T, s *setting, ids []string) {
+	t.Helper()
+	execute(t, s, "INSERT INTO lives (live_id) SELECT unnest($1::text[])", ids)
+}
+
+func execute(t *testing.T, s *setting, sql string, args ...any) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.engines.Postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Rows are inserted, changed and deleted while the daemon runs, in the way a
+// person does it; everything sent arrives once.
+func TestLivesComeAndGo(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 1, Rate: 50, PushEvery: 200 * time.Millisecond})
+	ids := s.rooms(t, 6)
+	run := s.startRun(t, s.engines.ClickHouse)
+	connections := func(want int) func() bool {
+		return func() bool { return s.simulator.Stats().Connections == want }
+	}
+	insertLives(t, s, ids[:4])
+	eventually(t, "four rooms are connected", connections(4))
+	execute(t, s, "INSERT INTO lives (live_id, start_at) VALUES ($1, now() + interval '1 hour')", ids[4])
+	execute(t, s, "INSERT INTO lives (live_id, stop_at) VALUES ($1, now() + interval '2 seconds')", "https://live.kuaishou.com/u/"+ids[5])
+	eventually(t, "the room with stop_at is connected", connections(5))
+	eventually(t, "it is left at stop_at", connections(4))
+	execute(t, s, "UPDATE lives SET enabled = false WHERE live_id = $1", ids[0])
+	eventually(t, "a disabled room is left", connections(3))
+	execute(t, s, "DELETE FROM lives WHERE live_id = $1", ids[1])
+	eventually(t, "a deleted room is left", connections(2))
+	execute(t, s, "UPDATE lives SET enabled = true WHERE live_id = $1", ids[0])
+	eventually(t, "a room enabled again is connected", connections(3))
+	if err := s.simulator.EndLive(ids[2]); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "an ended room lets go of its socket", connections(2))
+	eventually(t, "rows are stored", func() bool { return s.audit(t).Stored > 500 })
+	s.simulator.StopPushing()
+	run.stop()
+	audit := s.audit(t)
+	if audit.Missing+audit.Doubled+audit.Extra > 0 || audit.Sent < 500 {
+		t.Errorf("%+v", audit)
+	}
+	if state := liveState(t, s, ids[2]); state != "ended" {
+		t.Errorf("the room that ended is %q", state)
+	}
+}
+
+func liveState(t *testing.T, s *setting, liveID string) (state string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.engines.Postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if err := conn.QueryRow(t.Context(), "SELECT state FROM live_status WHERE live_id = $1", liveID).Scan(&state); err != nil {
+		t.Fatal(err)
+	}
+	return state
+}
+
+// A worker that is killed has lost no frame that was in its spool, and after
+// its next start nothing is there twice.
+func TestKillNine(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 2, Rate: 100, PushEvery: 100 * time.Millisecond})
+	insertLives(t, s, s.rooms(t, 10))
+	args := []string{"--segment-bytes=65536", "--worker=w"}
+	for round := range 4 {
+		run := s.startRun(t, s.engines.ClickHouse, args...)
+		frames := len(s.spooledFrames(t))
+		eventually(t, "frames are spooled", func() bool { return len(s.spooledFrames(t)) > frames+150*(round+1) })
+		run.kill()
+	}
+	spooled := s.spooledFrames(t)
+	// The last start loads what is left; its rooms push on until they are stopped.
+	run := s.startRun(t, s.engines.ClickHouse, args...)
+	eventually(t, "the rooms are connected again", func() bool { return s.simulator.Stats().Connections == 10 })
+	s.simulator.StopPushing()
+	run.stop()
+
+	requireStored(t, s, spooled)
+	if audit := s.audit(t); audit.Doubled > 0 || audit.Extra > 0 {
+		t.Errorf("doubled or never sent: %+v", audit)
+	}
+}
+
+// requireStored requires each row that the frames become in its table, once.
+func requireStored(t *testing.T, s *setting, frames []*kuaishou.Frame) {
+	t.Helper()
+	var batch schema.Batch
+	decoder := ingest.NewDecoder(nil)
+	for _, frame := range frames {
+		decoder.Decode(frame, 0, &batch)
+	}
+	if batch.Len() < 1000 {
+		t.Fatalf("only %d rows were in the spool: too few to prove anything", batch.Len())
+	}
+	for rows := range batch.All() {
+		stored, err := s.engines.pairs(context.Background(), fmt.Sprintf("SELECT event_id, count() FROM %s GROUP BY event_id", rows.Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted := make(map[uint64]uint64)
+		for i := range rows.Len() {
+			wanted[rows.Event(i).EventID]++
+		}
+		lost, doubled := 0, 0
+		for id, count := range wanted {
+			switch {
+			case stored[id] < count:
+				lost++
+			case stored[id] > count:
+				doubled++
+			}
+		}
+		if lost > 0 || doubled > 0 {
+			t.Errorf("%s: of %d rows in the spool, %d are lost and %d doubled", rows.Name, len(wanted), lost, doubled)
+		}
+	}
+}
+
+// While ClickHouse is gone the rooms stay connected and the spool grows; later
+// everything arrives once.
+func TestClickHouseStopped(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 3, Rate: 100, PushEvery: 100 * time.Millisecond})
+	front := newDoor(t, s.engines.HTTP)
+	insertLives(t, s, s.rooms(t, 5))
+	run := s.startRun(t, front.dsn(t, s.engines.ClickHouse))
+	eventually(t, "rows are stored", func() bool { return s.audit(t).Stored > 200 })
+	front.close()
+	stored, frames := s.audit(t).Stored, len(s.spooledFrames(t))
+	eventually(t, "the spool grows", func() bool { return len(s.spooledFrames(t)) > frames+200 })
+	if stats := s.simulator.Stats(); stats.Connections != 5 {
+		t.Errorf("%d rooms are connected while ClickHouse is gone, want 5", stats.Connections)
+	}
+	if now := s.audit(t).Stored; now > stored+50_000 {
+		t.Errorf("%d rows were stored with the door shut", now-stored)
+	}
+	front.open(t)
+	eventually(t, "rows are stored again", func() bool { return s.audit(t).Stored > stored+200 })
+	s.simulator.StopPushing()
+	run.stop()
+	if audit := s.audit(t); audit.Missing+audit.Doubled+audit.Extra > 0 {
+		t.Errorf("%+v", audit)
+	}
+}
+
+// door is a TCP proxy that can be shut: then connections break and new ones are
+// refused.
+type door struct {
+	address, target string
+
+	mu       sync.Mutex
+	listener net.Listener          // guarded by mu
+	conns    map[net.Conn]struct{} // guarded by mu
+	serving  sync.WaitGroup
+}
+
+func newDoor(t *testing.T, target string) *door {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &door{address: "127.0.0.1:0", target: u.Host, conns: make(map[net.Conn]struct{})}
+	d.open(t)
+	t.Cleanup(d.close)
+	return d
+}
+
+// dsn is the URL of ClickHouse as seen through the door.
+func (d *door) dsn(t *testing.T, direct string) string {
+	t.Helper()
+	u, err := url.Parse(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = d.address
+	return u.String()
+}
+
+func (d *door) open(t *testing.T) {
+	t.Helper()
+	listener, err := net.Listen("tcp", d.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.mu.Lock()
+	d.listener, d.address = listener, listener.Addr().String()
+	d.mu.Unlock()
+	d.serving.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			d.serving.Go(func() { d.pass(conn) })
+		}
+	})
+}
+
+func (d *door) pass(client net.Conn) {
+	server, err := net.Dial("tcp", d.target)
+	if err != nil {
+		client.Close()
+		return
+	}
+	d.mu.Lock()
+	d.conns[client], d.conns[server] = struct{}{}, struct{}{}
+	d.mu.Unlock()
+	d.serving.Go(func() {
+		io.Copy(server, client)
+		server.Close()
+	})
+	io.Copy(client, server)
+	client.Close()
+}
+
+// close shuts the door and breaks what is under way.
+func (d *door) close() {
+	d.mu.Lock()
+	d.listener.Close()
+	for conn := range d.conns {
+		conn.Close()
+	}
+	clear(d.conns)
+	d.mu.Unlock()
+	d.serving.Wait()
+}
