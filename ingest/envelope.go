@@ -110,7 +110,7 @@ func (o *opener) parse(data []byte) error {
 		case fields.is(8, protowire.BytesType):
 			message.AckInfo = fields.raw
 		default:
-			unknown = append(unknown, fields.field...)
+			unknown = append(protowire.AppendTag(unknown, fields.number, fields.wire), fields.encoded...)
 		}
 	}
 	if fields.err != nil {

@@ -73,6 +73,7 @@ func TestOpenEnvelopeRefuses(t *testing.T) {
 		"text":                {[]byte("hello"), "reading the envelope: message has an impossible", false},
 		"100 MB declared":     {append(declared, "short"...), "reading the envelope: message is cut off", false},
 		"field number 0":      {[]byte{0x00, 0x01}, "reading the envelope: message has an impossible", false},
+		"field number 2^29":   {protowire.AppendVarint(nil, 1<<32), "reading the envelope: message has an impossible", false},
 		"wire type 7":         {[]byte{0x0F, 0x01}, "reading the envelope: message has an impossible", false},
 		"endless varint":      {bytes.Repeat([]byte{0xFF}, 20), "reading the envelope: message has an impossible", false},
 		"nested groups":       {bytes.Repeat([]byte{0x53}, 100_000), "reading the envelope: message has an impossible", false},

@@ -21,11 +21,11 @@ type fieldReader struct {
 	rest []byte // not read yet; from the broken field on when err is set
 	err  error
 
-	number protowire.Number
-	wire   protowire.Type
-	value  uint64 // of a number
-	raw    []byte // content of bytes or a group; encoding of a number
-	field  []byte // all of the field, tag included
+	number  protowire.Number
+	wire    protowire.Type
+	value   uint64 // of a number
+	raw     []byte // content of bytes or a group; encoding of a number
+	encoded []byte // all that comes after the tag
 }
 
 // next reads a field and reports whether there was one.
@@ -36,6 +36,10 @@ func (r *fieldReader) next() bool {
 	number, wire, tag := protowire.ConsumeTag(r.rest)
 	if tag < 0 {
 		return r.fail(tag)
+	}
+	if number > protowire.MaxValidNumber { // ConsumeTag lets it pass
+		r.err = errMalformed
+		return false
 	}
 	encoded := r.rest[tag:]
 	var size int
@@ -62,7 +66,7 @@ func (r *fieldReader) next() bool {
 		r.raw = encoded[:size]
 	}
 	r.number, r.wire = number, wire
-	r.field, r.rest = r.rest[:tag+size], encoded[size:]
+	r.encoded, r.rest = encoded[:size], encoded[size:]
 	return true
 }
 

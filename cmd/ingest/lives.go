@@ -87,7 +87,11 @@ func (c *livesList) Run(p *process, parent *livesCommand) error {
 		table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "LIVE\tSTATE\tSINCE\tWORKER\tREASON")
 		for _, row := range rows {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", row.LiveID, row.State, row.Since.Local().Format(time.DateTime), row.Worker, printable(row.Reason))
+			since := "-"
+			if row.Since != nil {
+				since = row.Since.Local().Format(time.DateTime)
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", row.LiveID, row.State, since, row.Worker, printable(row.Reason))
 		}
 		return table.Flush()
 	})

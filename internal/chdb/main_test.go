@@ -104,7 +104,7 @@ func newTable(t *testing.T, conn driver.Conn, definition string) string {
 	return name
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
