@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -81,7 +82,7 @@ func OpenLives(ctx context.Context, o LivesOptions) (*Lives, error) {
 	defer cancel()
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("connecting to Postgres: %w", err)
+		return nil, fmt.Errorf("connecting to Postgres: %s", strings.Join(strings.Fields(err.Error()), " ")) // the driver writes several lines
 	}
 	return l, nil
 }

@@ -83,26 +83,25 @@ func ClickHouse(ctx context.Context, dsn string, logger *slog.Logger) error {
 // Check changes nothing. Its error names the first migration that is missing
 // in either database and says to run `ingest migrate`.
 func Check(ctx context.Context, postgresURL, clickHouseDSN string) error {
-	postgres, err := openPostgres(postgresURL)
-	if err != nil {
+	if err := CheckPostgres(ctx, postgresURL); err != nil {
 		return err
 	}
-	defer postgres.db.Close()
 	clickHouse, err := openClickHouse(clickHouseDSN)
 	if err != nil {
 		return err
 	}
 	defer clickHouse.db.Close()
-	for _, target := range []*target{postgres, clickHouse} {
-		missing, err := target.pending(ctx)
-		if err != nil {
-			return err
-		}
-		if len(missing) > 0 {
-			return fmt.Errorf("%s: migration %d (%s) is not applied: run `ingest migrate`", target.name, missing[0].Version, path.Base(missing[0].Path))
-		}
+	return clickHouse.check(ctx)
+}
+
+// CheckPostgres is Check for Postgres alone.
+func CheckPostgres(ctx context.Context, url string) error {
+	postgres, err := openPostgres(url)
+	if err != nil {
+		return err
 	}
-	return nil
+	defer postgres.db.Close()
+	return postgres.check(ctx)
 }
 
 // target is one of the two databases.
@@ -156,6 +155,15 @@ func (t *target) pending(ctx context.Context) ([]*goose.Source, error) {
 		}
 	}
 	return missing, nil
+}
+
+// check answers an error when a migration is missing.
+func (t *target) check(ctx context.Context) error {
+	missing, err := t.pending(ctx)
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("%s: migration %d (%s) is not applied: run `ingest migrate`", t.name, missing[0].Version, path.Base(missing[0].Path))
+	}
+	return err
 }
 
 // up applies what is missing.

@@ -23,13 +23,24 @@ const (
 
 const description = `Watches Kuaishou (快手) live rooms: one websocket a room, every frame kept on disk, decoded into ClickHouse, one table per kind of event.
 
-Try it on this machine, with a simulated Kuaishou:  ingest demo
-Watch real rooms:  ingest run --embedded --cookie-file cookie.txt
-                   ingest lives add https://live.kuaishou.com/u/<id>
-With your own servers:  ingest run --postgres URL --clickhouse URL
+Try it on this machine, with a simulated Kuaishou:
+
+    ingest demo
+
+Watch real rooms:
+
+    ingest run --embedded --cookie-file cookie.txt
+    ingest lives add https://live.kuaishou.com/u/<id>
+
+With your own servers:
+
+    ingest run --postgres URL --clickhouse URL
 
 Every flag can be set by an environment variable, named behind it.
-Exit codes: 0 done, 1 failed (one line says why), 2 wrong usage.`
+
+Exit codes:
+
+    0 done, 1 failed (one line says why), 2 wrong usage`
 
 // cli is the command line.
 type cli struct {

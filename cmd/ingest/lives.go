@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kslive/ingest"
+	"kslive/migrations"
 )
 
 type livesCommand struct {
@@ -28,6 +29,9 @@ type livesCommand struct {
 func (c *livesCommand) with(p *process, do func(context.Context, *ingest.Lives) error) error {
 	found, err := c.requirePostgres(c.DataDir)
 	if err != nil {
+		return err
+	}
+	if err := migrations.CheckPostgres(p.taking, found.Postgres); err != nil {
 		return err
 	}
 	lives, err := ingest.OpenLives(p.taking, ingest.LivesOptions{URL: found.Postgres, Worker: "ingest lives", Logger: p.logger})

@@ -7,6 +7,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"kslive/internal/chdb"
+	"kslive/internal/pgembed"
 )
 
 // binaryEnv makes this test binary be ingest, so that tests can start it as a
@@ -23,5 +24,17 @@ func TestMain(m *testing.M) {
 
 // The command line as a person uses it: testdata/script holds one story a file.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+	library, err := chdb.FindLibrary("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin, err := pgembed.Find("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(env *testscript.Env) error {
+		env.Setenv("INGEST_CHDB_LIBRARY", library)
+		env.Setenv("INGEST_POSTGRES_BIN", bin)
+		return nil
+	}})
 }

@@ -54,15 +54,26 @@ type runCommand struct {
 	HTTPListen string `help:"Address of /metrics, /healthz and /readyz; empty: none." default:"127.0.0.1:9110" placeholder:"ADDR"`
 }
 
+var errPostgresEnded = errors.New("the embedded Postgres has ended by itself; its log is in the data folder, under postgres. Start ingest again: nothing is lost")
+
 // Run watches lives until the process is told to stop.
 func (c *runCommand) Run(p *process) (err error) {
 	found := stores{}
+	taking, stopTaking := context.WithCancelCause(p.taking)
+	defer stopTaking(nil)
 	if c.Embedded {
 		engines, err := startEngines(p.taking, c.engineFlags, p.logger)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, engines.Close()) }()
+		go func() { // ends with this function
+			select {
+			case <-engines.failed():
+				stopTaking(errPostgresEnded)
+			case <-taking.Done():
+			}
+		}()
 		found = engines.stores
 		p.logger.Info("embedded engines are up; `ingest lives add` on the same data folder finds them", "data_dir", c.DataDir, "clickhouse", found.HTTP)
 	} else if found, err = c.requireBoth(c.DataDir); err != nil {
@@ -89,7 +100,13 @@ func (c *runCommand) Run(p *process) (err error) {
 		server := serveStatus(listener, registry, pipeline.ingester.Ready, p.logger)
 		defer server.Close()
 	}
-	return pipeline.ingester.Run(p.taking, p.working)
+	if err := pipeline.ingester.Run(taking, p.working); err != nil {
+		return err
+	}
+	if cause := context.Cause(taking); errors.Is(cause, errPostgresEnded) {
+		return cause
+	}
+	return nil
 }
 
 // prepareTables migrates both databases, or checks that somebody has.

@@ -83,6 +83,10 @@ func startEngines(ctx context.Context, f engineFlags, logger *slog.Logger) (_ *e
 	return e, nil
 }
 
+// failed is closed when Postgres has ended by itself. (ClickHouse is started
+// again by its own supervisor.)
+func (e *engines) failed() <-chan struct{} { return e.postgres.Done() }
+
 // Close stops both.
 func (e *engines) Close() error {
 	var stopping errgroup.Group

@@ -185,6 +185,7 @@ func openServer(config childConfig) (s *server, anchor *connection, err error) {
 		version: fields[0], timezone: fields[1],
 		formats: make(map[string]string),
 		slots:   make(chan struct{}, maxQueries),
+		idle:    idleTimeout,
 	}
 	for name := range strings.FieldsSeq(fields[2]) {
 		s.formats[strings.ToLower(name)] = name

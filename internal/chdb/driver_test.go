@@ -87,8 +87,10 @@ func withCompression(method clickhouse.CompressionMethod) func(*clickhouse.Optio
 }
 
 func TestDriverRoundTrip(t *testing.T) {
+	t.Parallel()
 	for name, method := range compressions {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx := t.Context()
 			conn := dial(t, shared, withCompression(method))
 			must(t, conn.Ping(ctx))
@@ -116,9 +118,11 @@ func TestDriverRoundTrip(t *testing.T) {
 }
 
 func TestDriverLargeBatch(t *testing.T) {
+	t.Parallel()
 	const rows = 100_000
 	for name, method := range compressions {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx := t.Context()
 			conn := dial(t, shared, withCompression(method))
 			table := newTable(t, conn, "(id UInt64, name LowCardinality(String), text String) ENGINE = MergeTree ORDER BY id")
@@ -155,24 +159,27 @@ func TestDriverLargeBatch(t *testing.T) {
 }
 
 func TestDriverExceptions(t *testing.T) {
+	t.Parallel()
 	settings := func(s clickhouse.Settings) context.Context {
-		return clickhouse.Context(t.Context(), clickhouse.WithSettings(s))
+		return clickhouse.Context(context.Background(), clickhouse.WithSettings(s))
 	}
+	none := context.Background()
 	for name, method := range compressions {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			conn := dial(t, shared, withCompression(method))
 			for _, test := range []struct {
 				ctx   context.Context
 				query string
 				code  int32
 			}{
-				{t.Context(), "SELEC 1", 62},
-				{t.Context(), "garbage", 62},
-				{t.Context(), "quit", 62},
-				{t.Context(), "SELECT 1; SELECT 2", 62},
-				{t.Context(), "SELECT * FROM no_such_table", 60},
-				{t.Context(), "SELECT * FROM no_such_database.t", 81},
-				{t.Context(), "SELECT no_such_column", 47},
+				{none, "SELEC 1", 62},
+				{none, "garbage", 62},
+				{none, "quit", 62},
+				{none, "SELECT 1; SELECT 2", 62},
+				{none, "SELECT * FROM no_such_table", 60},
+				{none, "SELECT * FROM no_such_database.t", 81},
+				{none, "SELECT no_such_column", 47},
 				{settings(clickhouse.Settings{"no_such_setting": 1}), "SELECT 1", 115},
 				{settings(clickhouse.Settings{"max_execution_time": 1}), "SELECT count() FROM system.numbers WHERE NOT ignore(rand())", 159},
 				{settings(clickhouse.Settings{"max_memory_usage": 10_000_000}), "SELECT length(groupArray(number)) FROM numbers(100000000)", 241},
@@ -208,6 +215,7 @@ func TestDriverSettingsDoNotLeak(t *testing.T) {
 }
 
 func TestDriverDeduplication(t *testing.T) {
+	t.Parallel()
 	conn := dial(t, shared, nil)
 	table := newTable(t, conn, "(id UInt64) ENGINE = MergeTree ORDER BY id SETTINGS non_replicated_deduplication_window = 100")
 	for i, token := range []string{"a", "a", "b"} {
@@ -221,6 +229,7 @@ func TestDriverDeduplication(t *testing.T) {
 }
 
 func TestDriverCancel(t *testing.T) {
+	t.Parallel()
 	conn := dial(t, shared, nil)
 	table := newTable(t, conn, "(id UInt64) ENGINE = MergeTree ORDER BY id")
 	for name, query := range map[string]string{

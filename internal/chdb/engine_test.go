@@ -18,6 +18,7 @@ import (
 )
 
 func TestKillAndRestart(t *testing.T) {
+	t.Parallel()
 	e := startEngine(t, Options{Database: "lives", User: "me", Password: "p w"})
 	conn := dial(t, e, nil)
 	table := newTable(t, conn, "(id UInt64) ENGINE = MergeTree ORDER BY id SETTINGS non_replicated_deduplication_window = 1000")
@@ -48,6 +49,7 @@ func TestKillAndRestart(t *testing.T) {
 }
 
 func TestTerminatedChildComesBack(t *testing.T) {
+	t.Parallel()
 	e := startEngine(t, Options{})
 	must(t, syscall.Kill(e.Pid(), syscall.SIGTERM))
 	eventually(t, "another child is up", func() bool { return e.Restarts() == 1 && e.Pid() != 0 })
@@ -55,6 +57,7 @@ func TestTerminatedChildComesBack(t *testing.T) {
 }
 
 func TestDirectoryInUse(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	e := startEngine(t, Options{DataDir: dir})
 	conn := dial(t, e, nil)
@@ -75,6 +78,7 @@ func TestDirectoryInUse(t *testing.T) {
 }
 
 func TestCloseKeepsData(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first, err := Start(t.Context(), Options{DataDir: dir})
 	must(t, err)
@@ -102,6 +106,7 @@ func TestCloseKeepsData(t *testing.T) {
 }
 
 func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
 	e := startEngine(t, Options{MaxMemory: 700 << 20})
 	conn := dial(t, e, nil)
 	err := readAll(conn.Query(t.Context(), "SELECT length(groupArray(number)) FROM numbers(1000000000)"))

@@ -5,10 +5,12 @@ package chdb
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -96,6 +98,7 @@ func TestHTTPForms(t *testing.T) {
 }
 
 func TestHTTPErrors(t *testing.T) {
+	t.Parallel()
 	secret := filepath.Join(t.TempDir(), "secret.csv")
 	must(t, os.WriteFile(secret, []byte("1\n"), 0o600))
 	ask(t, shared, http.MethodPost, "/", "CREATE TABLE IF NOT EXISTS refused (id UInt64) ENGINE = MergeTree ORDER BY id")
@@ -287,24 +290,24 @@ func TestHTTPLateException(t *testing.T) {
 }
 
 func TestHTTPTooManyQueries(t *testing.T) {
+	t.Parallel()
 	e := startEngine(t, Options{})
-	// Requests without an end hold their places, without any work for the engine. Two more than there are places, since the
-	// requests below may take a place before one of these does.
+	none := func(r *http.Request) { r.Header.Del("Authorization") }
+	// Requests without an end hold their places, without any work for the engine.
 	var held []net.Conn
-	for range maxQueries + 2 {
+	eventually(t, "all places are taken", func() bool {
 		c, err := net.Dial("tcp", e.address())
 		must(t, err)
-		defer c.Close()
-		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nSELECT")
 		held = append(held, c)
-	}
-	none := func(r *http.Request) { r.Header.Del("Authorization") }
-	eventually(t, "places are taken", func() bool {
+		fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nSELECT")
 		got := ask(t, e, http.MethodPost, "/", "SELECT 1", none)
 		return got.status == http.StatusServiceUnavailable && got.header.Get("X-ClickHouse-Exception-Code") == "202"
 	})
+	if len(held) < maxQueries {
+		t.Errorf("no place was free after %d requests, want %d", len(held), maxQueries)
+	}
 	for _, c := range held {
-		c.Close()
+		must(t, c.Close())
 	}
 	eventually(t, "places are free", func() bool { return ask(t, e, http.MethodPost, "/", "SELECT 1", none).status == http.StatusOK })
 }
@@ -321,3 +324,38 @@ func TestHTTPClientGone(t *testing.T) {
 	must(t, c.Close())
 	eventually(t, "the query has ended", func() bool { return running(t, conn, query) == 0 })
 }
+
+// A client that stalls must neither hold its place for ever nor hang the server.
+func TestHTTPStalledClient(t *testing.T) {
+	t.Parallel()
+	s := &server{user: "default", slots: make(chan struct{}, 1), idle: 50 * time.Millisecond}
+	web := httptest.NewServer(s.httpServer(t.Context()).Handler)
+	defer web.Close()
+	for _, body := range []string{"SELECT", "INSERT INTO t"} {
+		c, err := net.Dial("tcp", web.Listener.Addr().String())
+		must(t, err)
+		must(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n%s", body)
+		text, err := io.ReadAll(c)
+		if err != nil || !strings.Contains(string(text), "X-Clickhouse-Exception-Code: 33\r\n") {
+			t.Errorf("%q: got %q, %v; want an exception and the connection closed", body, text, err)
+		}
+		must(t, c.Close())
+	}
+
+	local, remote := net.Pipe()
+	defer remote.Close()
+	defer local.Close()
+	stalled := clientWriter{local, http.NewResponseController(pipeWriter{httptest.NewRecorder(), local}), s.idle}
+	if _, err := stalled.Write(make([]byte, 10)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("writing to a client that does not read: %v, want the deadline", err)
+	}
+}
+
+// pipeWriter gives a connection's write deadline to an http.ResponseController.
+type pipeWriter struct {
+	http.ResponseWriter
+	c net.Conn
+}
+
+func (p pipeWriter) SetWriteDeadline(at time.Time) error { return p.c.SetWriteDeadline(at) }

@@ -3,6 +3,8 @@
 package chdb
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -190,20 +192,21 @@ func printable(r rune) rune {
 	return r
 }
 
-// idleTimeout is how long a client may neither send nor take a byte while it is its turn.
-const idleTimeout = time.Minute
-
 // bodyReader reads a request's body and gives up on a client that has stalled.
 type bodyReader struct {
 	r       *http.Request
 	control *http.ResponseController
+	idle    time.Duration
 }
 
 func (b bodyReader) Read(p []byte) (int, error) {
 	// A connection that takes no deadlines is not one of net/http's; then the client is trusted.
-	_ = b.control.SetReadDeadline(time.Now().Add(idleTimeout))
+	_ = b.control.SetReadDeadline(time.Now().Add(b.idle))
 	n, err := b.r.Body.Read(p)
-	// While the query runs, the server's own read of the connection must not time out: that would cancel the request.
-	_ = b.control.SetReadDeadline(time.Time{})
+	if errors.Is(err, io.EOF) {
+		// From here on the server itself reads, to see whether the client is still there. A timeout would cancel the request.
+		// Before the end the deadline stays, so that what net/http discards of the body cannot take for ever.
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
 	return n, err
 }

@@ -33,15 +33,15 @@ type summary struct {
 // it is too late for a status.
 type response struct {
 	w       http.ResponseWriter
-	control *http.ResponseController
+	client  clientWriter // to w
 	q       *request
 	version string // of the engine, for error texts
 	out     encoder
 	tag     string // tells an exception in the body from data that looks like one
 }
 
-func newResponse(w http.ResponseWriter, control *http.ResponseController, q *request, version string) *response {
-	return &response{w: w, control: control, q: q, version: version, tag: rand.Text()[:16]}
+func newResponse(w http.ResponseWriter, client clientWriter, q *request, version string) *response {
+	return &response{w: w, client: client, q: q, version: version, tag: rand.Text()[:16]}
 }
 
 // describe sets the headers of a query that has begun to give results.
@@ -90,7 +90,7 @@ func (p *response) finish(err error) {
 		h.Set("X-ClickHouse-Exception-Code", strconv.Itoa(e.code))
 		h.Del("Content-Encoding")
 		p.w.WriteHeader(e.status())
-		fmt.Fprintln(clientWriter{p.w, p.control}, text)
+		fmt.Fprintln(p.client, text)
 		return
 	}
 	// The driver looks for the block in a frame of its own.
@@ -108,14 +108,13 @@ type encoder interface {
 
 // encoder makes the one that the client asked for.
 func (p *response) encoder() (encoder, error) {
-	client := clientWriter{p.w, p.control}
 	methods := map[string]compress.Method{"LZ4": compress.LZ4, "LZ4HC": compress.LZ4HC, "ZSTD": compress.ZSTD, "NONE": compress.None}
 	if p.q.compress != "" {
 		method, ok := methods[p.q.compress]
 		if !ok {
 			return nil, newException(codeBadArguments, "BAD_ARGUMENTS", "network_compression_method %q is none of LZ4, LZ4HC, ZSTD, NONE", p.q.compress)
 		}
-		return &frameWriter{w: client, compressor: compress.NewWriter(compress.LevelZero, method)}, nil
+		return &frameWriter{w: p.client, compressor: compress.NewWriter(compress.LevelZero, method)}, nil
 	}
 	for encoding := range strings.SplitSeq(p.q.encodings, ",") {
 		encoding, parameters, _ := strings.Cut(strings.TrimSpace(encoding), ";")
@@ -125,19 +124,19 @@ func (p *response) encoder() (encoder, error) {
 		var out encoder
 		switch encoding {
 		case "gzip":
-			w, err := gzip.NewWriterLevel(client, gzip.BestSpeed)
+			w, err := gzip.NewWriterLevel(p.client, gzip.BestSpeed)
 			if err != nil {
 				return nil, err
 			}
 			out = w
 		case "deflate":
-			w, err := zlib.NewWriterLevel(client, zlib.BestSpeed)
+			w, err := zlib.NewWriterLevel(p.client, zlib.BestSpeed)
 			if err != nil {
 				return nil, err
 			}
 			out = w
 		case "zstd":
-			w, err := zstd.NewWriter(client, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+			w, err := zstd.NewWriter(p.client, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
 			if err != nil {
 				return nil, err
 			}
@@ -148,7 +147,7 @@ func (p *response) encoder() (encoder, error) {
 		p.w.Header().Set("Content-Encoding", encoding)
 		return out, nil
 	}
-	return plain{client}, nil
+	return plain{p.client}, nil
 }
 
 // decodeBody undoes the encodings of a request's body.
@@ -180,15 +179,16 @@ func decodeBody(body io.Reader, contentEncoding string, frames bool) (io.Reader,
 type clientWriter struct {
 	w       io.Writer
 	control *http.ResponseController
+	idle    time.Duration
 }
 
-// maxPiece keeps one write, for which a client has idleTimeout, to a size that a slow client can take.
+// maxPiece keeps one write, for which a client has the time idle, to a size that a slow client can take.
 const maxPiece = 1 << 20
 
 func (c clientWriter) Write(b []byte) (int, error) {
 	written := 0
 	for written < len(b) {
-		_ = c.control.SetWriteDeadline(time.Now().Add(idleTimeout)) // as in bodyReader
+		_ = c.control.SetWriteDeadline(time.Now().Add(c.idle)) // as in bodyReader
 		n, err := c.w.Write(b[written:min(len(b), written+maxPiece)])
 		written += n
 		if err != nil {

@@ -20,6 +20,8 @@ const (
 	maxURL = 1 << 20
 	// maxDrain is how much of a body is read after an error, so that a client still sending gets to see the answer.
 	maxDrain = 256 << 20
+	// idleTimeout is how long a client may neither send nor take a byte while it is its turn.
+	idleTimeout = time.Minute
 )
 
 // server speaks ClickHouse's HTTP interface for an open engine.
@@ -32,6 +34,7 @@ type server struct {
 	version, timezone string
 	formats           map[string]string // lower case to the engine's spelling
 	slots             chan struct{}
+	idle              time.Duration // idleTimeout
 }
 
 // httpServer returns the server's listener-less half. Requests end when ctx does.
@@ -55,13 +58,13 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-ClickHouse-Server-Display-Name", displayName)
 	control := http.NewResponseController(w)
 	q, err := parseRequest(r)
-	out := newResponse(w, control, q, s.version)
+	out := newResponse(w, clientWriter{w, control, s.idle}, q, s.version)
 	if err != nil {
 		out.finish(err)
 		return
 	}
 	w.Header().Set("X-ClickHouse-Query-Id", q.queryID)
-	body := bodyReader{r, control}
+	body := bodyReader{r, control, s.idle}
 	if err = s.authenticate(q); err == nil {
 		err = s.execute(r, q, body, out)
 	}
