@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -13,9 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
-	"kslive/ingest/spool"
 	"kslive/internal/simulator"
 	kuaishou "kslive/proto"
 )
@@ -115,7 +114,7 @@ func (s *setting) startRun(t *testing.T, clickhouse string, more ...string) *chi
 	t.Helper()
 	return s.start(t, append([]string{
 		"run", "--data-dir", s.dir, "--postgres", s.engines.Postgres, "--clickhouse", clickhouse,
-		"--kuaishou-url", s.simulator.URL(), "--page-interval=-1s", "--http-listen=", "--lease=10s", "--log-level=warn",
+		"--kuaishou-url", s.simulator.URL(), "--page-interval=-1s", "--http-listen=", "--lease=4s", "--log-level=warn",
 	}, more...)...)
 }
 
@@ -144,36 +143,44 @@ func (c *child) stop() {
 	}
 }
 
-// spooledFrames reads every frame in the spool from outside, oldest first.
+// spooledFrames reads every frame in the spool from outside. While a worker
+// runs, a segment can change its name under the reader's hands; then it looks
+// again.
 func (s *setting) spooledFrames(t *testing.T) []*kuaishou.Frame {
 	t.Helper()
+	for {
+		frames, err := s.readSpool()
+		if err == nil {
+			return frames
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (s *setting) readSpool() ([]*kuaishou.Frame, error) {
 	var frames []*kuaishou.Frame
 	for _, state := range []string{".done", ".sealed", ".active"} {
 		names, err := filepath.Glob(filepath.Join(s.dir, "spool", "*"+state))
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		for _, name := range names {
-			contents, err := spool.ReadFile(name)
+			segment, err := readSegment(name)
 			if err != nil {
-				t.Fatal(err)
+				return nil, err
 			}
-			for _, record := range contents.Records() {
-				frame := new(kuaishou.Frame)
-				if err := proto.Unmarshal(record, frame); err != nil {
-					t.Fatal(err)
-				}
-				frames = append(frames, frame)
-			}
+			frames = append(frames, segment...)
 		}
 	}
-	return frames
+	return frames, nil
 }
 
 // eventually waits until done says so.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited 30 s in vain: %s", what)
 		}

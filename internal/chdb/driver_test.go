@@ -82,7 +82,6 @@ var compressions = map[string]clickhouse.CompressionMethod{
 func withCompression(method clickhouse.CompressionMethod) func(*clickhouse.Options) {
 	return func(o *clickhouse.Options) {
 		o.Compression = &clickhouse.Compression{Method: method, Level: 1}
-		o.Settings = clickhouse.Settings{"enable_http_compression": 1}
 	}
 }
 
@@ -270,4 +269,31 @@ func readAll(rows driver.Rows, err error) error {
 	for rows.Next() {
 	}
 	return errors.Join(rows.Err(), rows.Close())
+}
+
+// BenchmarkInsert sends 50,000 rows an operation; client and engine share the machine.
+func BenchmarkInsert(b *testing.B) {
+	const rows = 50_000
+	ctx := b.Context()
+	conn := dial(b, shared, withCompression(clickhouse.CompressionLZ4))
+	table := newTable(b, conn, "(id UInt64, at DateTime64(3, 'UTC'), name LowCardinality(String), text String) ENGINE = MergeTree ORDER BY id")
+	for b.Loop() {
+		batch, err := conn.PrepareBatch(ctx, "INSERT INTO "+table)
+		must(b, err)
+		for i := range uint64(rows) {
+			must(b, batch.Append(i, time.UnixMilli(int64(i)), "user", "a comment of some thirty bytes"))
+		}
+		must(b, batch.Send())
+	}
+	b.ReportMetric(float64(rows*b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// BenchmarkSelect reads 1,000,000 rows an operation.
+func BenchmarkSelect(b *testing.B) {
+	const rows = 1_000_000
+	conn := dial(b, shared, nil)
+	for b.Loop() {
+		must(b, readAll(conn.Query(b.Context(), "SELECT number, toString(number) FROM numbers({n:UInt64})", clickhouse.Named("n", rows))))
+	}
+	b.ReportMetric(float64(rows*b.N)/b.Elapsed().Seconds(), "rows/s")
 }

@@ -148,6 +148,9 @@ func (e *Engine) supervise(ctx context.Context, started chan<- error) {
 	wait.InitialInterval, wait.MaxInterval = minBackoff, maxBackoff
 	for first := true; ; first = false {
 		p, err := startProcess(ctx, e.config, e.listener, e.logger)
+		if err == nil {
+			e.setPid(p.pid(), !first)
+		}
 		if first {
 			started <- err
 			if err != nil {
@@ -156,7 +159,6 @@ func (e *Engine) supervise(ctx context.Context, started chan<- error) {
 		}
 		begun := time.Now()
 		if err == nil {
-			e.setPid(p.pid(), !first)
 			select {
 			case <-ctx.Done():
 				e.setPid(0, false)
@@ -192,7 +194,7 @@ func (e *Engine) setPid(pid int, restarted bool) {
 	}
 }
 
-// Address is host:port, the same for the life of the Engine.
+// address is host:port, the same for the life of the Engine.
 func (e *Engine) address() string { return e.listener.Addr().String() }
 
 // URL is the engine's HTTP address without user and password. It stays the same when the engine is restarted.

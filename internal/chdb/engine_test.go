@@ -3,10 +3,13 @@
 package chdb
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -29,8 +32,8 @@ func TestKillAndRestart(t *testing.T) {
 	for i := range uint64(20) {
 		insert(i)
 	}
-	address, killed := e.URL(), e.Pid()
-	must(t, syscall.Kill(killed, syscall.SIGKILL))
+	address := e.URL()
+	killed := signalChild(t, e, syscall.SIGKILL)
 	eventually(t, "another child is up", func() bool { return e.Restarts() == 1 && e.Pid() != 0 })
 	if e.URL() != address {
 		t.Errorf("the address has changed from %s to %s", address, e.URL())
@@ -48,12 +51,50 @@ func TestKillAndRestart(t *testing.T) {
 	}
 }
 
+// signalChild never signals process 0, which would be this whole group.
+func signalChild(t *testing.T, e *Engine, signal syscall.Signal) (pid int) {
+	t.Helper()
+	if pid = e.Pid(); pid <= 0 {
+		t.Fatalf("the child's process ID is %d", pid)
+	}
+	must(t, syscall.Kill(pid, signal))
+	return pid
+}
+
 func TestTerminatedChildComesBack(t *testing.T) {
 	t.Parallel()
 	e := startEngine(t, Options{})
-	must(t, syscall.Kill(e.Pid(), syscall.SIGTERM))
+	signalChild(t, e, syscall.SIGTERM)
 	eventually(t, "another child is up", func() bool { return e.Restarts() == 1 && e.Pid() != 0 })
 	must(t, dial(t, e, nil).Ping(t.Context()))
+}
+
+// A child must not outlive its parent: it would hold the directory.
+func TestParentIsKilled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	executable, err := os.Executable()
+	must(t, err)
+	parent := exec.CommandContext(t.Context(), executable)
+	parent.Env = append(os.Environ(), parentEnv+"="+dir)
+	parent.Stderr = t.Output()
+	out, err := parent.StdoutPipe()
+	must(t, err)
+	must(t, parent.Start())
+	address, readErr := bufio.NewReader(out).ReadString('\n')
+	must(t, parent.Process.Kill())
+	if err := parent.Wait(); err == nil {
+		t.Error("the parent was not killed")
+	}
+	must(t, readErr)
+	eventually(t, "nobody listens", func() bool {
+		c, err := net.Dial("tcp", strings.TrimSpace(address))
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	must(t, dial(t, startEngine(t, Options{DataDir: dir}), nil).Ping(t.Context()))
 }
 
 func TestDirectoryInUse(t *testing.T) {

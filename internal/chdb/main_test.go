@@ -24,7 +24,23 @@ var shared *Engine
 
 func TestMain(m *testing.M) {
 	Child()
+	if dir := os.Getenv(parentEnv); dir != "" {
+		beParent(dir)
+	}
 	os.Exit(run(m))
+}
+
+// parentEnv makes the test binary a program with an engine in that directory, to be killed.
+const parentEnv = "CHDB_TEST_PARENT"
+
+func beParent(dir string) {
+	e, err := Start(context.Background(), Options{DataDir: dir})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(e.address())
+	select {}
 }
 
 // run fails without the library: these tests are of no use then, and `make engines` installs it.
@@ -72,7 +88,7 @@ func startEngine(t *testing.T, o Options) *Engine {
 }
 
 // dial opens a clickhouse-go connection that the test closes. change may be nil.
-func dial(t *testing.T, e *Engine, change func(*clickhouse.Options)) driver.Conn {
+func dial(t testing.TB, e *Engine, change func(*clickhouse.Options)) driver.Conn {
 	t.Helper()
 	options, err := clickhouse.ParseDSN(e.DSN())
 	if err != nil {
@@ -97,7 +113,7 @@ func dial(t *testing.T, e *Engine, change func(*clickhouse.Options)) driver.Conn
 var tables atomic.Int64
 
 // newTable creates a table with these columns and this engine, and returns its name.
-func newTable(t *testing.T, conn driver.Conn, definition string) string {
+func newTable(t testing.TB, conn driver.Conn, definition string) string {
 	t.Helper()
 	name := fmt.Sprintf("t%d", tables.Add(1))
 	must(t, conn.Exec(t.Context(), "CREATE TABLE "+name+" "+definition))

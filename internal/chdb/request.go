@@ -53,7 +53,7 @@ func parseRequest(r *http.Request) (*request, error) {
 	if err != nil {
 		return nil, err
 	}
-	compress, method, encode := false, "LZ4", false
+	compress, method, encode := false, "LZ4", true // as the engine's defaults are
 	for _, v := range values {
 		switch {
 		case strings.HasPrefix(v.name, "param_"):
