@@ -67,21 +67,25 @@ func NewDecoder(unknown func(message string, field int32)) *Decoder {
 // Decode appends the rows made from frame to batch, with offset as their
 // Offset. It never fails: what cannot be decoded becomes an Undecoded row, and
 // the rest of the frame rows of its own. One frame adds at most some 10,000
-// rows, and at most MaxPayload bytes of undecoded payload.
-func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batch) {
+// rows, and at most MaxPayload bytes of undecoded payload. It answers the size
+// of the payload in bytes with its compression undone, which is what a caller
+// that bounds its memory must count: gzip makes a thousand bytes of one.
+func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batch) int {
 	d.frame, d.batch = frame, batch
 	message, err := d.opener.open(frame.GetData())
 	d.start(message, offset)
-	switch {
-	case message == nil:
-		d.undecoded(part{raw: frame.GetData()}, err)
-	case err != nil:
-		d.undecoded(part{raw: message.Payload}, err)
-	default:
+	whole := part{raw: frame.GetData()}
+	if message != nil {
+		whole.raw = message.Payload
+	}
+	if err != nil {
+		d.undecoded(whole, err)
+	} else {
 		d.unknown.visit(message.ProtoReflect())
-		d.payload(part{raw: message.Payload})
+		d.payload(whole)
 	}
 	d.frame, d.batch = nil, nil
+	return len(whole.raw)
 }
 
 // start prepares what all rows of a frame have in common.

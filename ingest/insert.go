@@ -12,15 +12,10 @@ import (
 	"kslive/schema"
 )
 
-const (
-	// insertTimeout bounds one insert: a server that hangs must not hold the
-	// loader for ever. What became of the insert is then unknown, and the
-	// token makes it safe to ask again.
-	insertTimeout = 4 * time.Minute
-	// maxInsertRows keeps an insert one block, and so atomic: the server cuts
-	// at 1,048,449 rows (max_insert_block_size).
-	maxInsertRows = 1_000_000
-)
+// insertTimeout bounds one insert: a server that hangs must not hold the loader
+// for ever. What became of the insert is then unknown, and the token makes it
+// safe to ask again.
+const insertTimeout = 4 * time.Minute
 
 // ClickHouse inserts rows. It is safe for concurrent use.
 type ClickHouse struct {

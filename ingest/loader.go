@@ -25,8 +25,17 @@ type warehouse interface {
 	InsertDeadLetters(ctx context.Context, token string, letters []deadLetter) error
 }
 
-// insertsAtOnce bounds the tables that one segment is inserted into at a time.
-const insertsAtOnce = 4
+const (
+	// insertsAtOnce bounds the tables that are inserted into at a time.
+	insertsAtOnce = 4
+	// maxBatchPayload and maxBatchRows bound the memory of a batch. A full
+	// segment of ordinary frames stays below both. The rows also keep each insert
+	// one block, and so atomic: the server cuts at 1,048,449 of them
+	// (max_insert_block_size); framesPerCount frames add 160,000 at most.
+	maxBatchPayload = 128 << 20
+	maxBatchRows    = 600_000
+	framesPerCount  = 16
+)
 
 // Loader turns sealed segments into rows. One goroutine uses it.
 type Loader struct {
@@ -81,14 +90,7 @@ func (l *Loader) LoadNext(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.decode(segment)
-	prefix := l.spool.ID() + "/" + segment.Name()
-	tables, ctx := errgroup.WithContext(ctx)
-	tables.SetLimit(insertsAtOnce)
-	for rows := range l.batch.All() {
-		tables.Go(func() error { return l.insertTable(ctx, segment, prefix, rows) })
-	}
-	if err := tables.Wait(); err != nil {
+	if err := l.load(ctx, segment); err != nil {
 		segment.Release()
 		return err
 	}
@@ -99,10 +101,13 @@ func (l *Loader) LoadNext(ctx context.Context) error {
 	return nil
 }
 
-// decode fills the batch with the rows of all frames of the segment.
-func (l *Loader) decode(segment *spool.Segment) {
-	l.batch.Reset()
+// load inserts the rows of all frames of the segment. As a rule they are one
+// batch; a segment whose frames unfold into very much is cut into several,
+// always in the same way, so that a repeat has the same tokens.
+func (l *Loader) load(ctx context.Context, segment *spool.Segment) error {
 	var frame kuaishou.Frame
+	frames, payload, batches := 0, 0, 0
+	l.batch.Reset()
 	for offset, record := range segment.Records() {
 		if err := proto.Unmarshal(record, &frame); err != nil {
 			// The record's checksum held, so this was never a frame.
@@ -110,23 +115,33 @@ func (l *Loader) decode(segment *spool.Segment) {
 			l.metrics.badRecords.Inc()
 			continue
 		}
-		l.decoder.Decode(&frame, offset, &l.batch)
-	}
-}
-
-// insertTable inserts rows in blocks that the server takes whole. A segment
-// is always cut in the same way, so that a repeat has the same tokens.
-func (l *Loader) insertTable(ctx context.Context, segment *spool.Segment, prefix string, rows schema.Rows) error {
-	for from := 0; from < rows.Len(); from += maxInsertRows {
-		token := prefix + "/" + rows.Name
-		if from > 0 {
-			token = fmt.Sprintf("%s/%d", token, from/maxInsertRows)
+		payload += l.decoder.Decode(&frame, offset, &l.batch)
+		frames++
+		if payload < maxBatchPayload && (frames%framesPerCount > 0 || l.batch.Len() < maxBatchRows) {
+			continue
 		}
-		if err := l.insert(ctx, segment, token, rows.Slice(from, min(from+maxInsertRows, rows.Len()))); err != nil {
+		if err := l.insertBatch(ctx, segment, batches); err != nil {
 			return err
 		}
+		batches++
+		payload = 0
+		l.batch.Reset()
 	}
-	return nil
+	return l.insertBatch(ctx, segment, batches)
+}
+
+// insertBatch inserts the number-th batch of a segment, several tables at a time.
+func (l *Loader) insertBatch(ctx context.Context, segment *spool.Segment, number int) error {
+	tables, ctx := errgroup.WithContext(ctx)
+	tables.SetLimit(insertsAtOnce)
+	for rows := range l.batch.All() {
+		token := fmt.Sprintf("%s/%s/%s", l.spool.ID(), segment.Name(), rows.Name)
+		if number > 0 {
+			token = fmt.Sprintf("%s/%d", token, number)
+		}
+		tables.Go(func() error { return l.insert(ctx, segment, token, rows) })
+	}
+	return tables.Wait()
 }
 
 // insert tries until the server has taken the rows, or those that it cannot

@@ -273,6 +273,42 @@ func TestLoaderWaitsForTheTable(t *testing.T) {
 	})
 }
 
+// A segment that unfolds into too much for one batch is cut, each time alike.
+func TestLoaderCutsLargeSegments(t *testing.T) {
+	s, err := spool.Open(t.TempDir(), spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const frames = 20
+	bomb := sealed(t, kuaishou.PayloadType(4242), make([]byte, MaxPayload), kuaishou.SocketMessage_GZIP)
+	for range frames {
+		if err := newSpooledFrames(s).Append(frameOf(bomb)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Drain(); err != nil {
+		t.Fatal(err)
+	}
+	failing := true
+	warehouse := &brokenWarehouse{stored: make(map[string][]uint64), fail: func(call int, _ string, _ schema.Rows) (error, bool) {
+		if call == 3 && failing {
+			failing = false
+			return io.ErrUnexpectedEOF, true
+		}
+		return nil, true
+	}}
+	if err := NewLoader(s, warehouse, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(warehouse.events()); got != frames {
+		t.Errorf("%d rows are stored, want %d", got, frames)
+	}
+	if got := len(warehouse.stored); got != 3 { // 128 MiB hold 8 of 16 MiB
+		t.Errorf("%d batches, want 3", got)
+	}
+}
+
 func TestClassOf(t *testing.T) {
 	for _, c := range []struct {
 		err   error
