@@ -115,8 +115,8 @@ func TestImports(t *testing.T) {
 		"migrations":         {"pgx", "clickhouse-go"},
 		"ingest/spool":       {},
 		"ingest":             {"ingest/spool", "schema", "proto", "pgx", "clickhouse-go", "websocket"},
-		"internal/chdb":      {"clickhouse-go"}, // its lib/proto, to write blocks again
-		"internal/pgembed":   {"pgx"},           // to wait for its server and make the database
+		"internal/chdb":      {},
+		"internal/pgembed":   {"pgx"}, // to wait for its server and make the database
 		"internal/simulator": {"schema", "proto", "websocket"},
 		"cmd/ingest":         {"ingest", "ingest/spool", "schema", "proto", "migrations", "internal/chdb", "internal/pgembed", "internal/simulator"},
 	}
