@@ -51,7 +51,11 @@ func (i *Ingester) hold(ctx context.Context, live Live) {
 	if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
 		last.Reason = cause.Error()
 	}
-	logger.Info("room left", "state", last.State, "reason", last.Reason, "code", last.Code, "again_in", last.RetryAfter)
+	level := slog.LevelInfo
+	if last.State == StateStopped {
+		level = slog.LevelDebug // because of us; thousands at once when the worker stops
+	}
+	logger.Log(ctx, level, "room left", "state", last.State, "reason", last.Reason, "code", last.Code, "again_in", last.RetryAfter)
 	i.changes.drop(live.ID)
 	// The row is given back also when the room was told to stop.
 	releasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)

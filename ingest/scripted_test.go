@@ -34,7 +34,7 @@ type peer struct {
 // refuses more.
 type scripted struct {
 	*httptest.Server
-	wait sync.WaitGroup // for scripts
+	wait sync.WaitGroup // for scripts, those that are yet to be played too
 }
 
 func serve(t *testing.T, scripts ...script) *scripted {
@@ -43,6 +43,7 @@ func serve(t *testing.T, scripts ...script) *scripted {
 	for _, play := range scripts {
 		next <- play
 	}
+	s.wait.Add(len(scripts))
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var play script
 		select {
@@ -53,18 +54,21 @@ func serve(t *testing.T, scripts ...script) *scripted {
 			http.Error(w, "no script", http.StatusServiceUnavailable)
 			return
 		}
+		defer s.wait.Done()
 		upgrader := websocket.Upgrader{CheckOrigin: func(r *http.Request) bool { return r.Header.Get("Origin") == KuaishouURL }}
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
 			t.Errorf("upgrading: %v", err)
 			return
 		}
-		s.wait.Go(func() {
-			defer conn.Close()
-			play(&peer{t: t, conn: conn, path: r.URL.Path})
-		})
+		defer conn.Close()
+		play(&peer{t: t, conn: conn, path: r.URL.Path})
 	}))
 	t.Cleanup(func() {
+		for len(next) > 0 {
+			<-next
+			s.wait.Done()
+		}
 		s.wait.Wait()
 		s.Close()
 	})

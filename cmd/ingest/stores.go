@@ -43,7 +43,7 @@ type engines struct {
 	stores
 	postgres   *pgembed.Cluster
 	clickhouse *chdb.Engine
-	file       string
+	file       string // where they are noted; empty before that
 }
 
 // startEngines starts both and notes where they are, for other commands on
@@ -52,7 +52,7 @@ func startEngines(ctx context.Context, f engineFlags, logger *slog.Logger) (_ *e
 	if err := os.MkdirAll(f.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
-	e := &engines{file: storesFile(f.DataDir)}
+	e := new(engines)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
@@ -77,9 +77,10 @@ func startEngines(ctx context.Context, f engineFlags, logger *slog.Logger) (_ *e
 	if err != nil {
 		return nil, fmt.Errorf("noting where the engines are: %w", err)
 	}
-	if err := os.WriteFile(e.file, noted, 0o600); err != nil {
+	if err := os.WriteFile(storesFile(f.DataDir), noted, 0o600); err != nil {
 		return nil, fmt.Errorf("noting where the engines are: %w", err)
 	}
+	e.file = storesFile(f.DataDir)
 	return e, nil
 }
 
@@ -97,8 +98,8 @@ func (e *engines) Close() error {
 		stopping.Go(e.postgres.Close)
 	}
 	err := stopping.Wait()
-	if removed := os.Remove(e.file); removed != nil && !errors.Is(removed, fs.ErrNotExist) {
-		err = errors.Join(err, removed)
+	if e.file != "" {
+		err = errors.Join(err, os.Remove(e.file))
 	}
 	return err
 }
