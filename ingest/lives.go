@@ -2,39 +2,52 @@ package ingest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 const (
-	// livesTimeout bounds every statement.
-	livesTimeout = 10 * time.Second
-	// defaultLease is how long a claim holds without being renewed.
-	defaultLease = 30 * time.Second
+	defaultLease   = 30 * time.Second
+	connectTimeout = 5 * time.Second
+	// callTimeout bounds every call. A call that waits for a lock that a person
+	// holds in a transaction left open ends with it.
+	callTimeout = 10 * time.Second
 )
 
-// LivesOptions say where lives is and who asks.
+// LivesOptions say where the lives are and who asks for them.
 type LivesOptions struct {
-	// URL of Postgres; a secret.
+	// URL is Postgres's, as pgx and psql take it.
 	URL string
-	// Worker is the name under which rooms are held. Two workers of one name
-	// would take each other's rooms for their own.
+	// Worker is the name under which rooms are held. No two workers that run at
+	// the same time may have the same.
 	Worker string
-	// Lease is how long a claim holds without being renewed. Default 30 s.
+	// Lease is how long a claim lasts when it is not renewed; 0 means 30 s.
 	Lease  time.Duration
 	Logger *slog.Logger
 }
 
-// Lives is the table of rooms to watch, as one worker sees it. It is safe for
-// concurrent use. Postgres is the authority on who holds a room; this clock
-// only bounds how long an answer is trusted.
+// Lives are the rows of the tables lives and live_state in Postgres: which rooms
+// to watch, who holds them, and how they are. It is safe for use by many
+// goroutines.
+//
+// A row is claimed for the time of a lease, and every claim raises the row's
+// epoch. What a worker writes counts only while the row has its name and epoch,
+// so one that was taken for dead can change nothing. All times are the
+// database's; a worker's own clock only bounds how long it trusts a lease.
+//
+// People edit lives by hand, in transactions that may stay open. Hence nothing
+// here but Release waits for another's lock on a row, and rows are always locked
+// in this order: lives before live_state, and there by key.
+//
+// Errors are one line, say what to do and hold no password.
 type Lives struct {
 	pool   *pgxpool.Pool
 	worker string
@@ -42,245 +55,116 @@ type Lives struct {
 	logger *slog.Logger
 }
 
-// Live is a row that this worker has claimed.
+// Live is a claimed row of lives.
 type Live struct {
+	// ID is the row's number.
 	ID int64
-	// Text is what a person wrote: a live ID or an address.
+	// Text is the room as a person wrote it: a live ID or an address.
 	Text string
-	// Endpoint is how to enter, when a person has said so.
+	// Endpoint is nil when the room must be looked up. One that a person wrote
+	// wrongly is there, but is not valid.
 	Endpoint *Endpoint
-	// Epoch is the number of this claim. It goes up with each, so that what an
-	// earlier holder still says can be told apart.
+	// Epoch is the claim's.
 	Epoch int64
 }
 
-// StateChange is news of a room for live_state.
-type StateChange struct {
-	ID, Epoch int64
-	Report    Report
-}
-
-// OpenLives connects to Postgres, where the migrations must have been applied.
-// The caller must close it.
+// OpenLives connects and checks that the tables are there. The caller must
+// Close it.
 func OpenLives(ctx context.Context, o LivesOptions) (*Lives, error) {
 	config, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
-		// The driver's error repeats the URL.
-		return nil, errors.New("the Postgres URL cannot be read: it must look like postgres://user:password@host:5432/database")
+		// The error quotes the URL, with its password if that is oddly written.
+		return nil, errors.New("the Postgres URL cannot be read: it should look like postgres://user:password@host:5432/database")
 	}
-	config.ConnConfig.ConnectTimeout = livesTimeout
+	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.ConnConfig.RuntimeParams["application_name"] = "ingest " + o.Worker
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("opening Postgres: %w", err)
+		return nil, fmt.Errorf("opening lives: %w", err)
 	}
 	l := &Lives{pool: pool, worker: o.Worker, lease: o.Lease, logger: o.Logger}
-	if l.lease == 0 {
+	if l.lease <= 0 {
 		l.lease = defaultLease
 	}
-	ctx, cancel := context.WithTimeout(ctx, livesTimeout)
-	defer cancel()
-	if err := pool.Ping(ctx); err != nil {
+	if l.logger == nil {
+		l.logger = slog.New(slog.DiscardHandler)
+	}
+	err = l.call(ctx, "opening lives", func(ctx context.Context) error {
+		_, err := pool.Exec(ctx, "SELECT FROM live_status LIMIT 0")
+		return err
+	})
+	if err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("connecting to Postgres: %s", strings.Join(strings.Fields(err.Error()), " ")) // the driver writes several lines
+		return nil, err
 	}
 	return l, nil
 }
 
-// Close closes the connections.
+// Close ends all connections. It releases no claims.
 func (l *Lives) Close() { l.pool.Close() }
 
-// Lease is how long a claim holds without being renewed.
+// Lease is how long a claim lasts when it is not renewed. Renew it after a third.
 func (l *Lives) Lease() time.Duration { return l.lease }
 
-// TrustedUntil is how long a lease that was asked for at a moment is trusted:
-// less than it lasts, since Postgres began to count later than that, and a
-// worker needs time to let go.
-func (l *Lives) TrustedUntil(asked time.Time) time.Time { return asked.Add(l.lease * 5 / 6) }
+// TrustedUntil is until when to trust a lease that was asked for at asked: less
+// than it lasts, since the database's clock may run a little faster than ours.
+func (l *Lives) TrustedUntil(asked time.Time) time.Time { return asked.Add(l.lease - l.lease/10) }
 
-// Claim takes up to n rows that are due and that nobody holds, the most
-// important first, and those first that have waited longest. It is one short
-// statement; workers that claim at once pass over each other's rows.
-func (l *Lives) Claim(ctx context.Context, n int) ([]Live, error) {
-	ctx, cancel := context.WithTimeout(ctx, livesTimeout)
+// call bounds a call in time and explains its error.
+func (l *Lives) call(ctx context.Context, doing string, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	rows, err := l.pool.Query(ctx, `
-		WITH due AS (
-			SELECT s.live FROM live_state s JOIN lives l ON l.id = s.live
-			WHERE (s.owner IS NULL AND s.next_at <= now() OR s.owner IS NOT NULL AND s.lease_until <= now())
-				AND l.enabled AND coalesce(l.start_at <= now(), true) AND coalesce(l.stop_at > now(), true)
-			ORDER BY l.priority DESC, s.next_at, s.live
-			LIMIT $1
-			FOR UPDATE OF s SKIP LOCKED
-		)
-		UPDATE live_state s SET
-			owner = $2, lease_until = now() + $3::interval, epoch = s.epoch + 1, changed = false,
-			state = 'queued', reason = '', code = 0, since = now(), updated_at = now()
-		FROM due JOIN lives l ON l.id = due.live
-		WHERE s.live = due.live
-		RETURNING s.live, l.live_id, l.endpoint, s.epoch`, n, l.worker, l.lease)
-	if err != nil {
-		return nil, fmt.Errorf("claiming rooms: %w", err)
-	}
-	lives, err := pgx.CollectRows(rows, scanLive)
-	if err != nil {
-		return nil, fmt.Errorf("claiming rooms: %w", err)
-	}
-	return lives, nil
-}
-
-func scanLive(row pgx.CollectableRow) (Live, error) {
-	var live Live
-	var endpoint []byte
-	if err := row.Scan(&live.ID, &live.Text, &endpoint, &live.Epoch); err != nil {
-		return live, err
-	}
-	if endpoint != nil {
-		live.Endpoint = new(Endpoint)
-		// One that is of another form stays empty, and the room says so.
-		_ = json.Unmarshal(endpoint, live.Endpoint)
-	}
-	return live, nil
-}
-
-// Renew prolongs the leases held, epochs by row, with one statement. Rows that
-// are not among the kept are no longer this worker's.
-func (l *Lives) Renew(ctx context.Context, held map[int64]int64) (kept map[int64]bool, trustedUntil time.Time, err error) {
-	asked := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, livesTimeout)
-	defer cancel()
-	ids, epochs := make([]int64, 0, len(held)), make([]int64, 0, len(held))
-	for id, epoch := range held {
-		ids, epochs = append(ids, id), append(epochs, epoch)
-	}
-	// Locked in the order of keys, like everywhere, against deadlocks.
-	rows, err := l.pool.Query(ctx, `
-		WITH held AS (
-			SELECT s.live FROM live_state s JOIN unnest($1::bigint[], $2::bigint[]) AS h (live, epoch) USING (live, epoch)
-			WHERE s.owner = $3 AND s.lease_until > now()
-			ORDER BY s.live FOR NO KEY UPDATE OF s
-		)
-		UPDATE live_state s SET lease_until = now() + $4::interval
-		FROM held WHERE s.live = held.live
-		RETURNING s.live`, ids, epochs, l.worker, l.lease)
-	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("renewing leases: %w", err)
-	}
-	renewed, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("renewing leases: %w", err)
-	}
-	kept = make(map[int64]bool, len(renewed))
-	for _, id := range renewed {
-		kept[id] = true
-	}
-	return kept, l.TrustedUntil(asked), nil
-}
-
-// Unwanted are those of the rows that people no longer want to be heard as they
-// are: deleted, disabled, outside their times, or edited.
-func (l *Lives) Unwanted(ctx context.Context, ids []int64) ([]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, livesTimeout)
-	defer cancel()
-	rows, err := l.pool.Query(ctx, `
-		SELECT held.id FROM unnest($1::bigint[]) AS held (id)
-		LEFT JOIN lives l ON l.id = held.id
-		LEFT JOIN live_state s ON s.live = held.id
-		WHERE l.id IS NULL OR NOT l.enabled OR l.start_at > now() OR l.stop_at <= now() OR s.changed`, ids)
-	if err != nil {
-		return nil, fmt.Errorf("looking for rooms to leave: %w", err)
-	}
-	unwanted, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return nil, fmt.Errorf("looking for rooms to leave: %w", err)
-	}
-	return unwanted, nil
-}
-
-// Report writes news of rooms that this worker still holds, with one statement.
-func (l *Lives) Report(ctx context.Context, changes []StateChange) error {
-	ctx, cancel := context.WithTimeout(ctx, livesTimeout)
-	defer cancel()
-	news, err := json.Marshal(rowsOf(changes))
-	if err != nil {
-		return fmt.Errorf("telling the states of rooms: %w", err)
-	}
-	_, err = l.pool.Exec(ctx, `
-		WITH news AS (
-			SELECT n.* FROM json_to_recordset($1::json) AS n (live bigint, epoch bigint, state text, reason text, code int, live_stream_id text, author text, title text)
-			JOIN live_state s USING (live, epoch) WHERE s.owner = $2
-			ORDER BY live FOR NO KEY UPDATE OF s
-		)
-		UPDATE live_state s SET
-			state = n.state, reason = n.reason, code = n.code,
-			live_stream_id = coalesce(nullif(n.live_stream_id, ''), s.live_stream_id),
-			author = coalesce(nullif(n.author, ''), s.author), title = coalesce(nullif(n.title, ''), s.title),
-			since = CASE WHEN s.state = n.state THEN s.since ELSE now() END, updated_at = now()
-		FROM news n WHERE s.live = n.live`, news, l.worker)
-	if err != nil {
-		return fmt.Errorf("telling the states of rooms: %w", err)
+	if err := do(ctx); err != nil {
+		return fmt.Errorf("%s: %w", doing, explainPostgres(l.pool.Config().ConnConfig, err))
 	}
 	return nil
 }
 
-// stateRow is a StateChange as the statements take it.
-type stateRow struct {
-	Live         int64  `json:"live"`
-	Epoch        int64  `json:"epoch"`
-	State        State  `json:"state"`
-	Reason       string `json:"reason"`
-	Code         int    `json:"code"`
-	LiveStreamID string `json:"live_stream_id"`
-	Author       string `json:"author"`
-	Title        string `json:"title"`
+// postgresError is a driver's error in words for a person.
+type postgresError struct {
+	text  string
+	cause error
 }
 
-func rowsOf(changes []StateChange) []stateRow {
-	rows := make([]stateRow, 0, len(changes))
-	for _, c := range changes {
-		rows = append(rows, stateRow{
-			c.ID, c.Epoch, c.Report.State, textForPostgres(c.Report.Reason), c.Report.Code,
-			textForPostgres(c.Report.LiveStreamID), textForPostgres(c.Report.Author), textForPostgres(c.Report.Title),
-		})
+func (e *postgresError) Error() string { return e.text }
+func (e *postgresError) Unwrap() error { return e.cause }
+
+// explainPostgres turns an error into one line that says what to do.
+func explainPostgres(config *pgx.ConnConfig, err error) error {
+	address := config.Host
+	if !strings.HasPrefix(address, "/") {
+		address = net.JoinHostPort(address, fmt.Sprint(config.Port))
 	}
-	return rows
+	var (
+		pgError  *pgconn.PgError
+		netError *net.OpError
+		text     string
+	)
+	switch {
+	case errors.As(err, &pgError):
+		text = pgError.Message + advicePostgres(pgError.Code, config)
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, context.DeadlineExceeded):
+		text = "no answer in time: check the address, and that no transaction was left open on lives"
+	case errors.As(err, &netError):
+		text = fmt.Sprintf("%v: check the address and that the server is up", netError.Err)
+	default:
+		text = strings.Join(strings.Fields(err.Error()), " ")
+	}
+	return &postgresError{fmt.Sprintf("postgres at %s, database %s: %s", address, config.Database, text), err}
 }
 
-// Release gives a row back with the last news of its room. It is due again
-// after the report's RetryAfter, or at once when a person has edited it
-// meanwhile; a live that has ended and is not to be followed is finished.
-func (l *Lives) Release(ctx context.Context, id, epoch int64, last Report) error {
-	ctx, cancel := context.WithTimeout(ctx, livesTimeout)
-	defer cancel()
-	_, err := l.pool.Exec(ctx, `
-		UPDATE live_state s SET
-			state = CASE WHEN $4 = 'ended' AND NOT l.follow THEN 'finished' ELSE $4 END, reason = $5, code = $6,
-			live_stream_id = coalesce(nullif($7, ''), s.live_stream_id),
-			author = coalesce(nullif($8, ''), s.author), title = coalesce(nullif($9, ''), s.title),
-			since = CASE WHEN s.state = $4 THEN s.since ELSE now() END, updated_at = now(),
-			owner = NULL, lease_until = NULL, changed = false,
-			next_at = CASE
-				WHEN $4 = 'ended' AND NOT l.follow AND NOT s.changed THEN 'infinity'
-				ELSE live_next_at(now() + CASE WHEN s.changed THEN '0' ELSE $10::interval END, l.enabled, l.start_at, l.stop_at)
-			END
-		FROM lives l WHERE l.id = s.live AND s.live = $1 AND s.epoch = $2 AND s.owner = $3`,
-		id, epoch, l.worker, string(last.State), textForPostgres(last.Reason), last.Code,
-		textForPostgres(last.LiveStreamID), textForPostgres(last.Author), textForPostgres(last.Title), last.RetryAfter)
-	if err != nil {
-		return fmt.Errorf("giving a room back: %w", err)
+func advicePostgres(code string, config *pgx.ConnConfig) string {
+	switch code {
+	case "28P01", "28000":
+		return ": check user and password in the Postgres URL"
+	case "3D000":
+		return fmt.Sprintf(": create it with CREATE DATABASE %s, then run `ingest migrate`", pgx.Identifier{config.Database}.Sanitize())
+	case "42P01", "42703", "42883":
+		return ": the tables are missing or old: run `ingest migrate`"
+	case "42501":
+		return fmt.Sprintf(": user %s needs SELECT and UPDATE on lives and live_state, and SELECT on live_status", config.User)
 	}
-	return nil
-}
-
-// ReleaseAll gives back whatever rows are still held under this worker's name.
-func (l *Lives) ReleaseAll(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, livesTimeout)
-	defer cancel()
-	_, err := l.pool.Exec(ctx, `
-		UPDATE live_state SET owner = NULL, lease_until = NULL, next_at = now(), state = 'queued', reason = '', since = now(), updated_at = now()
-		WHERE owner = $1`, l.worker)
-	if err != nil {
-		return fmt.Errorf("giving rooms back: %w", err)
-	}
-	return nil
+	return ""
 }

@@ -2,107 +2,150 @@ package ingest
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// NewLive is a row to add. Times that are zero do not bound it.
+// NewLive is a row to be added to lives.
 type NewLive struct {
-	LiveID          string
-	Priority        int16
-	Once            bool // finish with the end of the live
+	// LiveID is the room: a live ID or an address.
+	LiveID string
+	// Once is set to be finished with the end of the live, rather than look for
+	// the next.
+	Once bool
+	// Priority is higher for what goes first.
+	Priority int16
+	// StartAt and StopAt are zero when there is no bound.
 	StartAt, StopAt time.Time
 	Note            string
 }
 
-// LiveStatus is a room with how it is doing: a row of the view live_status.
-type LiveStatus struct {
-	LiveID       string     `json:"live_id"`
-	State        string     `json:"state"`
-	Reason       string     `json:"reason"`
-	Since        *time.Time `json:"since"`
-	Worker       string     `json:"worker"`
-	LiveStreamID string     `json:"live_stream_id"`
-	Author       string     `json:"author"`
-	Title        string     `json:"title"`
-	NextAt       *time.Time `json:"next_at"`
-	Note         string     `json:"note"`
-}
+const addSQL = `
+INSERT INTO lives (live_id, follow, priority, start_at, stop_at, note)
+SELECT * FROM unnest($1::text[], $2::boolean[], $3::smallint[], $4::timestamptz[], $5::timestamptz[], $6::text[])
+ON CONFLICT (live_id) DO NOTHING
+RETURNING live_id`
 
-// Add inserts rooms in one statement and answers the live IDs of those that
-// were not there before.
-func (l *Lives) Add(ctx context.Context, lives []NewLive) ([]string, error) {
-	var batch [6][]any
+// Add inserts rows, all or none, and returns the live IDs that were new. Those
+// that were there already are left as they are.
+func (l *Lives) Add(ctx context.Context, lives []NewLive) (added []string, err error) {
+	var (
+		ids, notes    []string
+		follow        []bool
+		priorities    []int16
+		starts, stops []*time.Time
+	)
 	for _, live := range lives {
-		for i, value := range []any{live.LiveID, live.Priority, !live.Once, timeOrNull(live.StartAt), timeOrNull(live.StopAt), textForPostgres(live.Note)} {
-			batch[i] = append(batch[i], value)
-		}
+		ids, notes, follow = append(ids, live.LiveID), append(notes, textForPostgres(live.Note)), append(follow, !live.Once)
+		priorities = append(priorities, live.Priority)
+		starts, stops = append(starts, nullable(live.StartAt)), append(stops, nullable(live.StopAt))
 	}
-	return l.edit(ctx, "adding rooms", `
-		INSERT INTO lives (live_id, priority, follow, start_at, stop_at, note)
-		SELECT * FROM unnest($1::text[], $2::smallint[], $3::boolean[], $4::timestamptz[], $5::timestamptz[], $6::text[])
-		ON CONFLICT (live_id) DO NOTHING RETURNING live_id`, batch[0], batch[1], batch[2], batch[3], batch[4], batch[5])
+	err = l.call(ctx, "adding lives", func(ctx context.Context) error {
+		added, err = l.strings(ctx, addSQL, ids, follow, priorities, starts, stops, notes)
+		return err
+	})
+	return added, err
 }
 
-// Remove deletes rooms and answers those that were there.
-func (l *Lives) Remove(ctx context.Context, liveIDs []string) ([]string, error) {
-	return l.edit(ctx, "removing rooms", "DELETE FROM lives WHERE live_id = ANY ($1) RETURNING live_id", liveIDs)
-}
-
-// Enable has rooms watched again and answers those that are there.
-func (l *Lives) Enable(ctx context.Context, liveIDs []string) ([]string, error) {
-	return l.edit(ctx, "enabling rooms", "UPDATE lives SET enabled = true WHERE live_id = ANY ($1) RETURNING live_id", liveIDs)
-}
-
-// Disable has rooms left alone and answers those that are there.
-func (l *Lives) Disable(ctx context.Context, liveIDs []string) ([]string, error) {
-	return l.edit(ctx, "disabling rooms", "UPDATE lives SET enabled = false WHERE live_id = ANY ($1) RETURNING live_id", liveIDs)
-}
-
-func (l *Lives) edit(ctx context.Context, doing, sql string, args ...any) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, livesTimeout)
-	defer cancel()
-	rows, err := l.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
-	liveIDs, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
-	return liveIDs, nil
-}
-
-// List answers all rooms, in the order in which they were added.
-func (l *Lives) List(ctx context.Context) ([]LiveStatus, error) {
-	ctx, cancel := context.WithTimeout(ctx, livesTimeout)
-	defer cancel()
-	rows, err := l.pool.Query(ctx, `
-		SELECT live_id, coalesce(state, ''), coalesce(reason, ''), since, coalesce(owner, ''), coalesce(live_stream_id, ''),
-			coalesce(author, ''), coalesce(title, ''), next_at, note
-		FROM live_status ORDER BY id`)
-	if err != nil {
-		return nil, fmt.Errorf("listing rooms: %w", err)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[LiveStatus])
-	if err != nil {
-		return nil, fmt.Errorf("listing rooms: %w", err)
-	}
-	return all, nil
-}
-
-func timeOrNull(t time.Time) *time.Time {
+func nullable(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
 	return &t
 }
 
-// textForPostgres is s without what Postgres does not take in text: NUL, and
-// bytes that are not UTF-8.
-func textForPostgres(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+// LiveStatus is a row of the view live_status, which says what each column is.
+type LiveStatus struct {
+	ID           int64      `db:"id" json:"id"`
+	LiveID       string     `db:"live_id" json:"live_id"`
+	State        string     `db:"state" json:"state"`
+	Reason       string     `db:"reason" json:"reason"`
+	Code         int        `db:"code" json:"code"`
+	Since        *time.Time `db:"since" json:"since"`
+	Author       string     `db:"author" json:"author"`
+	Title        string     `db:"title" json:"title"`
+	LiveStreamID string     `db:"live_stream_id" json:"live_stream_id"`
+	Worker       string     `db:"worker" json:"worker"`
+	Epoch        int64      `db:"epoch" json:"epoch"`
+	NextAt       *time.Time `db:"next_at" json:"next_at"`
+	Enabled      bool       `db:"enabled" json:"enabled"`
+	Follow       bool       `db:"follow" json:"follow"`
+	Priority     int16      `db:"priority" json:"priority"`
+	StartAt      *time.Time `db:"start_at" json:"start_at"`
+	StopAt       *time.Time `db:"stop_at" json:"stop_at"`
+	HasEndpoint  bool       `db:"has_endpoint" json:"has_endpoint"`
+	Note         string     `db:"note" json:"note"`
+	CreatedAt    time.Time  `db:"created_at" json:"created_at"`
+}
+
+const listSQL = `
+SELECT id, live_id, coalesce(state, '') AS state, coalesce(reason, '') AS reason, coalesce(code, 0) AS code, since,
+	coalesce(author, '') AS author, coalesce(title, '') AS title, coalesce(live_stream_id, '') AS live_stream_id,
+	coalesce(owner, '') AS worker, coalesce(epoch, 0) AS epoch,
+	next_at, enabled, follow, priority, start_at, stop_at, has_endpoint, note, created_at
+FROM live_status
+ORDER BY id`
+
+// List returns all rows with how they are doing, in the order of their insertion.
+func (l *Lives) List(ctx context.Context) (list []LiveStatus, err error) {
+	err = l.call(ctx, "listing lives", func(ctx context.Context) error {
+		rows, err := l.pool.Query(ctx, listSQL)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByName[LiveStatus])
+		return err
+	})
+	return list, err
+}
+
+// Remove deletes rows and returns the live IDs that it found. Their rooms are
+// left at the next poll.
+func (l *Lives) Remove(ctx context.Context, liveIDs []string) (found []string, err error) {
+	return l.edit(ctx, "removing lives", "DELETE FROM lives WHERE live_id = ANY ($1) RETURNING live_id", liveIDs)
+}
+
+// Disable keeps rows but has their rooms left at the next poll. It returns the
+// live IDs that it found.
+func (l *Lives) Disable(ctx context.Context, liveIDs []string) (found []string, err error) {
+	return l.edit(ctx, "disabling lives", "UPDATE lives SET enabled = false WHERE live_id = ANY ($1) RETURNING live_id", liveIDs)
+}
+
+// A row that was enabled before, and is finished or waits after a refusal, is
+// due as well: whoever enables it wants it looked at.
+const enableSQL = `
+WITH enabled AS (
+	UPDATE lives SET enabled = true WHERE live_id = ANY ($1) RETURNING id, live_id, start_at, stop_at
+), free AS (
+	SELECT s.live, live_next_at(now(), true, e.start_at, e.stop_at) AS next_at
+	FROM live_state s JOIN enabled e ON e.id = s.live
+	WHERE s.owner IS NULL
+	ORDER BY s.live FOR UPDATE OF s
+), due AS (
+	UPDATE live_state s SET state = 'queued', reason = '', code = 0, since = now(), next_at = free.next_at
+	FROM free WHERE s.live = free.live
+)
+SELECT live_id FROM enabled`
+
+// Enable has rows watched again, and looked at now. It returns the live IDs that
+// it found.
+func (l *Lives) Enable(ctx context.Context, liveIDs []string) (found []string, err error) {
+	return l.edit(ctx, "enabling lives", enableSQL, liveIDs)
+}
+
+func (l *Lives) edit(ctx context.Context, doing, sql string, liveIDs []string) (found []string, err error) {
+	err = l.call(ctx, doing, func(ctx context.Context) error {
+		found, err = l.strings(ctx, sql, liveIDs)
+		return err
+	})
+	return found, err
+}
+
+func (l *Lives) strings(ctx context.Context, sql string, args ...any) ([]string, error) {
+	rows, err := l.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }

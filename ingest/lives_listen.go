@@ -2,55 +2,93 @@ package ingest
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
 )
 
-// Listen calls wake whenever lives has changed, until ctx is done. It is only a
-// hint that makes things quicker: notifications are lost while the connection
-// is, and behind some poolers always. wake is therefore also called after each
-// reconnect.
+// listenCheck is how often a quiet connection is asked whether it still lives.
+const listenCheck = time.Minute
+
+// Listen calls wake when lives may have changed, until ctx is done. That is a
+// hint only: it has a connection of its own, opens it anew when it breaks, and
+// what was missed meanwhile is covered by one more wake. Poll all the same.
 func (l *Lives) Listen(ctx context.Context, wake func()) {
-	wait := backoff.NewExponentialBackOff()
-	wait.MaxInterval = time.Minute
+	delays := &backoff.ExponentialBackOff{
+		InitialInterval: 100 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: 30 * time.Second,
+	}
+	delays.Reset()
+	told := false
 	for {
 		err := l.listen(ctx, func() {
-			wait.Reset()
+			if told {
+				l.logger.Info("told of new lives at once again")
+			}
+			told = false
+			delays.Reset()
 			wake()
-		})
+		}, wake)
 		if ctx.Err() != nil {
 			return
 		}
-		l.logger.Warn("not listening for changes of lives; they are found by polling until it is back", "err", err)
-		if !sleep(ctx, wait.NextBackOff()) {
+		if !told {
+			told = true
+			l.logger.Warn("not told of new lives at once, they are found by polling",
+				"err", explainPostgres(l.pool.Config().ConnConfig, err))
+		}
+		if !sleep(ctx, delays.NextBackOff()) {
 			return
 		}
 	}
 }
 
-// listen is one connection's worth of Listen. The connection is its own: one
-// of the pool would be missing there.
-func (l *Lives) listen(ctx context.Context, wake func()) error {
-	conn, err := pgx.ConnectConfig(ctx, l.pool.Config().ConnConfig)
+// listen serves one connection: it calls connected when it listens, and wake for
+// each notification.
+func (l *Lives) listen(ctx context.Context, connected, wake func()) error {
+	conn, err := l.connect(ctx)
 	if err != nil {
-		return fmt.Errorf("connecting: %w", err)
+		return err
 	}
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_ = conn.Close(closing) // it is given up either way
+		_ = conn.Close(closing) // nothing is lost with it
 	}()
-	if _, err := conn.Exec(ctx, "LISTEN lives"); err != nil {
-		return fmt.Errorf("listening: %w", err)
-	}
-	wake()
+	connected()
 	for {
-		if _, err := conn.WaitForNotification(ctx); err != nil {
-			return fmt.Errorf("waiting: %w", err)
+		waiting, cancel := context.WithTimeout(ctx, listenCheck)
+		_, err := conn.WaitForNotification(waiting)
+		cancel()
+		switch {
+		case err == nil:
+			wake()
+		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
+			return err
+		default:
+			if err := l.ping(ctx, conn); err != nil {
+				return err
+			}
 		}
-		wake()
 	}
+}
+
+func (l *Lives) connect(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, l.pool.Config().ConnConfig)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Exec(ctx, "LISTEN lives"); err != nil {
+		return nil, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+	}
+	return conn, nil
+}
+
+func (l *Lives) ping(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return conn.Ping(ctx)
 }

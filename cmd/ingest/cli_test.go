@@ -121,7 +121,7 @@ func TestImports(t *testing.T) {
 		"cmd/ingest":         {"ingest", "ingest/spool", "schema", "proto", "migrations", "internal/chdb", "internal/pgembed", "internal/simulator"},
 	}
 	drivers := map[string]string{
-		"github.com/jackc/pgx/": "pgx", "github.com/ClickHouse/": "clickhouse-go", "github.com/gorilla/websocket": "websocket",
+		"github.com/jackc/pgx/": "pgx", "github.com/ClickHouse/clickhouse-go/": "clickhouse-go", "github.com/gorilla/websocket": "websocket",
 	}
 	for folder, imports := range allowed {
 		p, err := build.Default.ImportDir("../../"+folder, 0)

@@ -1,0 +1,159 @@
+package ingest
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// StateChange is what a room says of itself while it is held.
+type StateChange struct {
+	ID    int64
+	Epoch int64
+	Report
+}
+
+// A row that somebody has locked is left out, so that it holds up no other.
+const reportSQL = `
+WITH news AS (
+	SELECT told.* FROM live_state s
+	JOIN unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[])
+		AS told (live, epoch, state, reason, code, live_stream_id, author, title) USING (live, epoch)
+	WHERE s.owner = $9
+	ORDER BY s.live
+	FOR UPDATE OF s SKIP LOCKED
+)
+UPDATE live_state s
+SET state = n.state, reason = n.reason, code = n.code,
+	live_stream_id = coalesce(nullif(n.live_stream_id, ''), s.live_stream_id),
+	author = coalesce(nullif(n.author, ''), s.author),
+	title = coalesce(nullif(n.title, ''), s.title),
+	since = CASE WHEN s.state = n.state THEN s.since ELSE now() END,
+	updated_at = now()
+FROM news n WHERE s.live = n.live
+RETURNING s.live`
+
+// Report writes the states of rooms. Of several changes of one row the last
+// counts; those of rows that this worker does not hold any more do not. A row
+// that somebody is just deleting or giving another endpoint keeps its old state:
+// its room is about to be left.
+func (l *Lives) Report(ctx context.Context, changes []StateChange) error {
+	news := make(map[int64]StateChange, len(changes))
+	for _, change := range changes {
+		news[change.ID] = change
+	}
+	return l.call(ctx, "writing the states of lives", func(ctx context.Context) error {
+		if err := l.report(ctx, news); err != nil || len(news) == 0 {
+			return err
+		}
+		if !sleep(ctx, busyPause) {
+			return ctx.Err()
+		}
+		err := l.report(ctx, news)
+		for _, change := range news {
+			l.logger.Debug("state not written: the row is locked, or not held any more", "live", change.ID, "state", change.State)
+		}
+		return err
+	})
+}
+
+// report writes news, and takes out of it what was written.
+func (l *Lives) report(ctx context.Context, news map[int64]StateChange) error {
+	var (
+		ids, epochs                               []int64
+		codes                                     []int32
+		states, reasons, streams, authors, titles []string
+	)
+	for id, change := range news {
+		ids, epochs, codes = append(ids, id), append(epochs, change.Epoch), append(codes, int32(change.Code))
+		states, reasons = append(states, string(change.State)), append(reasons, storable(change.Reason))
+		streams = append(streams, storable(change.LiveStreamID))
+		authors, titles = append(authors, storable(change.Author)), append(titles, storable(change.Title))
+	}
+	rows, err := l.pool.Query(ctx, reportSQL, ids, epochs, states, reasons, codes, streams, authors, titles, l.worker)
+	if err != nil {
+		return err
+	}
+	written, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	for _, id := range written {
+		delete(news, id)
+	}
+	return err
+}
+
+// maxText bounds a text in live_state, in bytes.
+const maxText = 1000
+
+// textForPostgres is text as Postgres takes it: UTF-8 and without NUL.
+func textForPostgres(text string) string {
+	return strings.ReplaceAll(validText(text), "\x00", "")
+}
+
+// storable is valid text that is not endless. Names and titles are what
+// strangers typed.
+func storable(text string) string {
+	text = textForPostgres(text)
+	if len(text) <= maxText {
+		return text
+	}
+	end := maxText
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
+
+// The row of lives is locked: if an edit were committed between reading it and
+// giving the row back, a room enabled just now would never be due again.
+const releaseSQL = `
+WITH l AS (
+	SELECT id, enabled, follow, start_at, stop_at FROM lives WHERE id = $1 FOR SHARE
+), given AS (
+	SELECT s.live, NOT l.follow AND NOT s.changed AND $4 = 'ended' AS finished,
+		live_next_at(now() + CASE WHEN s.changed THEN interval '0' ELSE $6::interval END, l.enabled, l.start_at, l.stop_at) AS next_at
+	FROM l JOIN live_state s ON s.live = l.id
+	WHERE s.epoch = $2 AND s.owner = $3
+	FOR UPDATE OF s
+)
+UPDATE live_state s
+SET owner = NULL, lease_until = NULL, changed = false,
+	next_at = CASE WHEN g.finished THEN 'infinity' ELSE g.next_at END,
+	state = CASE WHEN g.finished THEN 'finished' ELSE $4 END,
+	since = CASE WHEN s.state = $4 THEN s.since ELSE now() END,
+	reason = $5, code = $7,
+	live_stream_id = coalesce(nullif($8, ''), s.live_stream_id),
+	author = coalesce(nullif($9, ''), s.author),
+	title = coalesce(nullif($10, ''), s.title),
+	updated_at = now()
+FROM given g WHERE s.live = g.live`
+
+// Release gives a row back with the room's last report: it is due again after
+// last.RetryAfter, or never when the live has ended and is not to be followed.
+// It does nothing when this worker does not hold the row any more.
+func (l *Lives) Release(ctx context.Context, id, epoch int64, last Report) error {
+	return l.call(ctx, "releasing a live", func(ctx context.Context) error {
+		_, err := l.pool.Exec(ctx, releaseSQL, id, epoch, l.worker, string(last.State), storable(last.Reason), last.RetryAfter, last.Code,
+			storable(last.LiveStreamID), storable(last.Author), storable(last.Title))
+		return err
+	})
+}
+
+const releaseAllSQL = `
+WITH mine AS (
+	SELECT live FROM live_state WHERE owner = $1 ORDER BY live FOR UPDATE SKIP LOCKED
+)
+UPDATE live_state s
+SET owner = NULL, lease_until = NULL, changed = false, next_at = now(),
+	state = 'queued', reason = 'its worker has stopped', code = 0, since = now(), updated_at = now()
+FROM mine WHERE s.live = mine.live`
+
+// ReleaseAll gives back whatever this worker still holds, due at once. Rows that
+// somebody has locked come free when their leases end.
+func (l *Lives) ReleaseAll(ctx context.Context) error {
+	return l.call(ctx, "releasing all lives", func(ctx context.Context) error {
+		_, err := l.pool.Exec(ctx, releaseAllSQL, l.worker)
+		return err
+	})
+}
