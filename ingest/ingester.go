@@ -138,9 +138,9 @@ func (i *Ingester) poll(ctx context.Context) {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil && was:
-		i.o.Logger.Error("lives cannot be read; rooms that are held go on until their leases end", "err", err)
+		i.o.Logger.Error("no rooms are being claimed", "rooms", len(i.holdings), "err", err)
 	case err == nil && !was:
-		i.o.Logger.Info("watching lives", "rooms", len(i.holdings))
+		i.o.Logger.Info("claiming rooms", "rooms", len(i.holdings))
 	}
 }
 

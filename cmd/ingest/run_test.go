@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -67,22 +68,23 @@ func TestLivesComeAndGo(t *testing.T) {
 	if audit.Missing+audit.Doubled+audit.Extra > 0 || audit.Sent < 500 {
 		t.Errorf("%+v", audit)
 	}
-	if state := liveState(t, s, ids[2]); state != "ended" {
+	if state := liveStatus(t, s, ids[2], "state"); state != "ended" {
 		t.Errorf("the room that ended is %q", state)
 	}
 }
 
-func liveState(t *testing.T, s *setting, liveID string) (state string) {
+// liveStatus is a column of a room's line of live_status.
+func liveStatus(t *testing.T, s *setting, liveID, column string) (value string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), s.engines.Postgres)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	if err := conn.QueryRow(t.Context(), "SELECT state FROM live_status WHERE live_id = $1", liveID).Scan(&state); err != nil {
+	if err := conn.QueryRow(t.Context(), "SELECT "+column+" FROM live_status WHERE live_id = $1", liveID).Scan(&value); err != nil {
 		t.Fatal(err)
 	}
-	return state
+	return value
 }
 
 // A worker that is killed has lost no frame that was in its spool, and after
@@ -168,6 +170,32 @@ func TestClickHouseStopped(t *testing.T) {
 	run.stop()
 	if audit := s.audit(t); audit.Missing+audit.Doubled+audit.Extra > 0 {
 		t.Errorf("%+v", audit)
+	}
+}
+
+// A full spool closes the rooms and says so; when ClickHouse has caught up they
+// are opened again.
+func TestFullSpool(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 4, Rate: 200, PushEvery: 100 * time.Millisecond})
+	front := newDoor(t, s.engines.HTTP)
+	ids := s.rooms(t, 5)
+	insertLives(t, s, ids)
+	run := s.startRun(t, front.dsn(t, s.engines.ClickHouse), "--segment-bytes=65536", "--spool-max=300000")
+	connections := func(want int) func() bool {
+		return func() bool { return s.simulator.Stats().Connections == want }
+	}
+	eventually(t, "the rooms are connected", connections(5))
+	front.close()
+	eventually(t, "the rooms are closed", connections(0))
+	eventually(t, "the table says why", func() bool { return strings.Contains(liveStatus(t, s, ids[0], "reason"), "spool is full") })
+	spooled := s.spooledFrames(t)
+	front.open(t)
+	eventually(t, "the rooms are opened again", connections(5))
+	s.simulator.StopPushing()
+	run.stop()
+	requireStored(t, s, spooled)
+	if audit := s.audit(t); audit.Doubled > 0 || audit.Extra > 0 {
+		t.Errorf("doubled or never sent: %+v", audit)
 	}
 }
 
