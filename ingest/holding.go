@@ -48,8 +48,8 @@ func (i *Ingester) hold(ctx context.Context, live Live) {
 	}
 	last := i.hear(ctx, live, report, logger)
 	current.Dec()
-	if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
-		last.Reason = cause.Error()
+	if last.State == StateStopped {
+		last.Reason = context.Cause(ctx).Error()
 	}
 	level := slog.LevelInfo
 	if last.State == StateStopped {

@@ -66,7 +66,7 @@ func NewIngester(o Options) *Ingester {
 		sockets:  newConnector(o.Client.origin(), defaultTiming()),
 		metrics:  NewMetrics(o.Registerer),
 		wake:     make(chan struct{}, 1),
-		ended:    make(chan *holding),
+		ended:    make(chan *holding, o.MaxRooms), // so that none waits for a Run that has returned
 		holdings: make(map[int64]*holding),
 	}
 	i.metrics.watchSpool(o.Registerer, o.Spool)
@@ -226,14 +226,21 @@ func (i *Ingester) renew(ctx context.Context) {
 	}
 }
 
-// leave closes all rooms, waits for them and gives back the leases.
+// leave closes all rooms, waits for them and gives back the leases. When working
+// is done it waits for nothing: the leases end by themselves.
 func (i *Ingester) leave(working context.Context) {
+	i.ready.Store(false)
 	for _, h := range i.holdings {
 		h.stop(errStopping)
 	}
 	for len(i.holdings) > 0 {
-		h := <-i.ended
-		delete(i.holdings, h.live.ID)
+		select {
+		case h := <-i.ended:
+			delete(i.holdings, h.live.ID)
+		case <-working.Done():
+			i.o.Logger.Warn("stopped at once; leases end by themselves", "rooms", len(i.holdings))
+			return
+		}
 	}
 	if err := i.tellStates(working); err != nil {
 		i.o.Logger.Warn("the last states of rooms could not be told", "err", err)
@@ -241,7 +248,6 @@ func (i *Ingester) leave(working context.Context) {
 	if err := i.o.Lives.ReleaseAll(working); err != nil {
 		i.o.Logger.Warn("leases could not be given back; they end by themselves", "err", err)
 	}
-	i.ready.Store(false)
 }
 
 // errDrainTimeout ends loading when ClickHouse does not take rows in time.

@@ -22,7 +22,7 @@ import (
 type kuaishouFlags struct {
 	KuaishouURL  string        `help:"Where Kuaishou's pages are." default:"https://live.kuaishou.com" placeholder:"URL"`
 	CookieFile   string        `help:"File with the cookies of your own browser: a Cookie header line, or cookies.txt. Reread when it changes." type:"path" placeholder:"FILE"`
-	PageInterval time.Duration `help:"Least time between two calls of Kuaishou's pages. Faster gets an address refused." default:"1s"`
+	PageInterval time.Duration `help:"Least time between two look-ups of rooms; below 0: none. Faster gets an address refused." default:"1s"`
 }
 
 // client makes the HTTP client that looks rooms up.

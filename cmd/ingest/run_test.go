@@ -173,6 +173,34 @@ func TestClickHouseStopped(t *testing.T) {
 	}
 }
 
+// Two workers share the rooms; what one held when it died, the other takes over.
+func TestTwoWorkers(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 6, Rate: 50, PushEvery: 100 * time.Millisecond})
+	insertLives(t, s, s.rooms(t, 10))
+	connections := func(want int) func() bool {
+		return func() bool { return s.simulator.Stats().Connections == want }
+	}
+	first := s.startRun(t, s.engines.ClickHouse, "--worker=first", "--max-rooms=5")
+	eventually(t, "the first worker is full", connections(5))
+	second := s.startRun(t, s.engines.ClickHouse, "--worker=second", "--spool="+t.TempDir())
+	eventually(t, "the second worker has the others", connections(10))
+	eventually(t, "frames are spooled", func() bool { return len(s.spooledFrames(t)) > 400 })
+	first.kill()
+	spooled := s.spooledFrames(t)
+	eventually(t, "the second worker has them all", func() bool {
+		return connections(10)() && strings.Contains(liveStatus(t, s, simulator.LiveID(1, 0), "owner"), "second")
+	})
+	first = s.startRun(t, s.engines.ClickHouse, "--worker=first", "--max-rooms=5")
+	s.simulator.StopPushing()
+	second.stop()
+	eventually(t, "the first worker has rooms again", connections(5))
+	first.stop()
+	requireStored(t, s, spooled)
+	if audit := s.audit(t); audit.Doubled > 0 || audit.Extra > 0 {
+		t.Errorf("doubled or never sent: %+v", audit)
+	}
+}
+
 // A full spool closes the rooms and says so; when ClickHouse has caught up they
 // are opened again.
 func TestFullSpool(t *testing.T) {
