@@ -3,6 +3,8 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,12 +33,24 @@ func OpenClickHouse(dsn string) (*ClickHouse, error) {
 		// The driver's error repeats the DSN, and with it the password.
 		return nil, fmt.Errorf("the ClickHouse URL cannot be read: it must look like clickhouse://user:password@host:9000/database or http://user:password@host:8123/database")
 	}
+	if options.Compression == nil && !onLoopback(options.Addr) {
+		options.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
+	}
 	options.ClientInfo.Products = append(options.ClientInfo.Products, struct{ Name, Version string }{"ingest", "1"})
 	conn, err := clickhouse.Open(options)
 	if err != nil {
 		return nil, fmt.Errorf("opening ClickHouse: %w", err)
 	}
 	return &ClickHouse{conn}, nil
+}
+
+// onLoopback says whether all addresses are this machine's: compression then
+// costs more than it saves.
+func onLoopback(addresses []string) bool {
+	return !slices.ContainsFunc(addresses, func(address string) bool {
+		host, _, err := net.SplitHostPort(address)
+		return err != nil || host != "localhost" && !net.ParseIP(host).IsLoopback()
+	})
 }
 
 // Ping asks the server whether it is there.

@@ -63,7 +63,7 @@ func TestTablesAreTheSchema(t *testing.T) {
 	_, clickHouseDSN := migrated(t)
 	conn := open(t, clickHouseDSN)
 	want := map[string][]string{
-		"dead_letters": {"inserted_at", "table_name", "segment", "frame_offset", "error_code", "error", "row", "frame"},
+		"dead_letters": {"inserted_at", "table_name", "token", "frame_offset", "error_code", "error", "row", "frame"},
 		versionTable:   {"version_id", "is_applied", "date", "tstamp"},
 	}
 	for _, table := range schema.Tables {
@@ -227,7 +227,7 @@ func TestTokensCountOnce(t *testing.T) {
 		}
 	}
 	for _, token := range []string{"a", "a", "b"} {
-		send("dead_letters", "table_name, segment, frame_offset, error_code, error, row, frame", token,
+		send("dead_letters", "table_name, token, frame_offset, error_code, error, row, frame", token,
 			"gifts", "20261123T101112Z", int64(1), int32(6), "bad", `{"live_id":"3x"}`, []byte{0xff, 0})
 	}
 	if got := count(t, conn.QueryRow, "dead_letters"); got != 2 {
