@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"kslive/internal/simulator"
@@ -27,6 +26,10 @@ func TestExitCodes(t *testing.T) {
 		{"frobnicate", exitUsage},
 		{"run --no-such-flag", exitUsage},
 		{"lives add ???", exitUsage},
+		{"run --max-rooms=0", exitUsage},
+		{"run --poll-every=0s", exitUsage},
+		{"run --lease=1ms", exitUsage},
+		{"run --spool-max=1", exitFailed},
 		{"run --data-dir /nonexistent", exitFailed},
 		{"decode /nonexistent.hex", exitFailed},
 	} {
@@ -86,7 +89,7 @@ func TestWatch(t *testing.T) {
 	watch.Env = append(os.Environ(), binaryEnv+"=1")
 	var stdout, stderr bytes.Buffer
 	watch.Stdout, watch.Stderr = &stdout, &stderr
-	watch.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	watch.SysProcAttr = dieWithParent()
 	if err := watch.Start(); err != nil {
 		t.Fatal(err)
 	}

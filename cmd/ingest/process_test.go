@@ -91,7 +91,7 @@ func (s *setting) start(t *testing.T, args ...string) *child {
 	c := &child{Cmd: exec.Command(os.Args[0], args...), t: t, output: new(strings.Builder), ended: make(chan struct{})}
 	c.Env = append(os.Environ(), binaryEnv+"=1")
 	c.Stderr, c.Stdout = c.output, io.Discard
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	c.SysProcAttr = dieWithParent()
 	if err := c.Cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,21 @@ type ingestFlags struct {
 	DrainTimeout time.Duration `help:"How long a stop waits for ClickHouse to take what is in the spool." default:"30s"`
 }
 
+// Validate is called when the command line has been read.
+func (f ingestFlags) Validate() error {
+	switch {
+	case f.MaxRooms < 1:
+		return errors.New("--max-rooms must be at least 1")
+	case f.PollEvery < 10*time.Millisecond:
+		return errors.New("--poll-every must be at least 10ms")
+	case f.Lease < time.Second:
+		return errors.New("--lease must be at least 1s")
+	case f.DrainTimeout < 0:
+		return errors.New("--drain-timeout must not be negative")
+	}
+	return nil
+}
+
 type runCommand struct {
 	engineFlags
 	storeFlags
