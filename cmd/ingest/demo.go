@@ -105,7 +105,7 @@ func (c *demoCommand) setUp(p *process, logger *slog.Logger) (_ *stage, err erro
 	if err := prepareTables(p.taking, s.engines.stores, true, logger); err != nil {
 		return nil, err
 	}
-	s.simulator, err = simulator.Start(p.taking, simulator.Options{Listen: "127.0.0.1:0", Seed: c.Seed, Rate: c.Rate, Logger: logger})
+	s.simulator, err = simulator.Start(p.working, simulator.Options{Listen: "127.0.0.1:0", Seed: c.Seed, Rate: c.Rate, Logger: logger})
 	if err != nil {
 		return nil, err
 	}
