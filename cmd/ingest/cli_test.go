@@ -103,7 +103,7 @@ func TestWatch(t *testing.T) {
 	if got, want := strings.Count(stdout.String(), `{"table":"comments"`), int(s.Stats().Sent["comments"]); got != want {
 		t.Errorf("%d comments were printed, %d sent", got, want)
 	}
-	if !strings.Contains(stderr.String(), "ended: the live has ended") && !strings.Contains(stderr.String(), "live:") {
+	if !strings.Contains(stderr.String(), "\nlive:") {
 		t.Errorf("states: %s", &stderr)
 	}
 }

@@ -161,9 +161,6 @@ func TestClickHouseStopped(t *testing.T) {
 	if stats := s.simulator.Stats(); stats.Connections != 5 {
 		t.Errorf("%d rooms are connected while ClickHouse is gone, want 5", stats.Connections)
 	}
-	if now := s.audit(t).Stored; now > stored+50_000 {
-		t.Errorf("%d rows were stored with the door shut", now-stored)
-	}
 	front.open(t)
 	eventually(t, "rows are stored again", func() bool { return s.audit(t).Stored > stored+200 })
 	s.simulator.StopPushing()
