@@ -72,6 +72,10 @@ func NewDecoder(unknown func(message string, field int32)) *Decoder {
 // that bounds its memory must count: gzip makes a thousand bytes of one.
 func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batch) int {
 	d.frame, d.batch = frame, batch
+	if frame.GetCoverage() != nil {
+		d.coverageRow(frame, offset)
+		return 0
+	}
 	message, err := d.opener.open(frame.GetData())
 	d.start(message, offset)
 	whole := part{raw: frame.GetData()}

@@ -203,7 +203,19 @@ func sampleFrames(t testing.TB) map[string]*kuaishou.Frame {
 		append(nested(60, []byte("new")), 0x70, 0x05))
 	frames["no-envelope"] = frameOf([]byte("hello"))
 	frames["empty"] = frameOf(nil)
+	frames["coverage"] = frameOf(nil)
+	frames["coverage"].Coverage = coverageSample()
 	return frames
+}
+
+// coverageSample is the record of a session that has ended.
+func coverageSample() *kuaishou.Coverage {
+	return &kuaishou.Coverage{
+		Worker: "w", StartedAt: sampleReceived - 90_000, ConnectedAt: sampleReceived - 89_000,
+		LastFrameAt: sampleReceived - 1000, EndedAt: sampleReceived,
+		State: string(StateConnecting), Cause: causeRejected, Reason: "busy: 服务器繁忙", Code: 10, CloseCode: 1006,
+		Frames: 30, Bytes: 9000, UnknownPayloads: 2, Reconnects: 1,
+	}
 }
 
 // twinsSample is a 310 with a like, its hidden twin, and one comment twice.

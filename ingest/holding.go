@@ -39,7 +39,12 @@ func (i *Ingester) hold(ctx context.Context, live Live) {
 	logger := i.o.Logger.With("live", live.Text)
 	current := i.metrics.rooms.WithLabelValues(string(StateQueued))
 	current.Inc()
+	unheard := false
 	report := func(r Report) {
+		if now := r.LiveStreamID != "" && r.State != StateLive; now != unheard {
+			unheard = now
+			i.metrics.countUnheard(now)
+		}
 		current.Dec()
 		current = i.metrics.rooms.WithLabelValues(string(r.State))
 		current.Inc()
@@ -47,6 +52,9 @@ func (i *Ingester) hold(ctx context.Context, live Live) {
 		logger.Debug("room", "state", r.State, "reason", r.Reason, "code", r.Code)
 	}
 	last := i.hear(ctx, live, report, logger)
+	if unheard {
+		i.metrics.countUnheard(false)
+	}
 	current.Dec()
 	if last.State == StateStopped {
 		last.Reason = context.Cause(ctx).Error()
@@ -74,7 +82,7 @@ func (i *Ingester) hear(ctx context.Context, live Live, report func(Report), log
 	heard := room{
 		liveID: liveID, epoch: live.Epoch, endpoint: live.Endpoint,
 		resolver: i.o.Client, frames: i.frames, connector: i.sockets, retry: i.o.Client.retry,
-		report: report, metrics: i.metrics, logger: logger,
+		report: report, coverage: i.coverage, metrics: i.metrics, logger: logger,
 	}
 	return heard.run(ctx)
 }

@@ -48,6 +48,7 @@ type Options struct {
 type Ingester struct {
 	o        Options
 	frames   *spooledFrames
+	coverage *coverageLog
 	sockets  *connector
 	metrics  *Metrics
 	wake     chan struct{}      // a hint that lives has changed
@@ -69,6 +70,7 @@ func NewIngester(o Options) *Ingester {
 		ended:    make(chan *holding, o.MaxRooms), // so that none waits for a Run that has returned
 		holdings: make(map[int64]*holding),
 	}
+	i.coverage = newCoverageLog(i.frames, o.Lives.worker, i.metrics, o.Logger)
 	i.metrics.watchSpool(o.Registerer, o.Spool)
 	return i
 }
@@ -130,6 +132,7 @@ func (i *Ingester) claimRooms(taking context.Context, loaded <-chan error) error
 // poll is one look at lives: states are told, unwanted rooms closed, due ones
 // claimed.
 func (i *Ingester) poll(ctx context.Context) {
+	i.coverage.retry()
 	err := errors.Join(i.tellStates(ctx), i.closeUnwanted(ctx))
 	if err == nil {
 		err = i.claim(ctx)
@@ -241,6 +244,9 @@ func (i *Ingester) leave(working context.Context) {
 			i.o.Logger.Warn("stopped at once; leases end by themselves", "rooms", len(i.holdings))
 			return
 		}
+	}
+	if waiting := i.coverage.retry(); waiting > 0 {
+		i.o.Logger.Error("the spool takes no records: the table coverage will not say how these sessions ended", "sessions", waiting)
 	}
 	if err := i.tellStates(working); err != nil {
 		i.o.Logger.Warn("the last states of rooms could not be told", "err", err)

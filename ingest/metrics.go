@@ -18,19 +18,22 @@ const maxUnknownFields = 500
 
 // Metrics are what the pipeline counts. Their meaning stands in their help.
 type Metrics struct {
-	rooms         *prometheus.GaugeVec
-	frames        *prometheus.CounterVec
-	frameBytes    prometheus.Counter
-	reconnects    *prometheus.CounterVec
-	sockets       prometheus.Gauge
-	claims        prometheus.Counter
-	rows          *prometheus.CounterVec
-	insertSeconds *prometheus.HistogramVec
-	insertErrors  *prometheus.CounterVec
-	deadLetters   *prometheus.CounterVec
-	lag           *prometheus.HistogramVec
-	badRecords    prometheus.Counter
-	unknownFields *prometheus.CounterVec
+	rooms           *prometheus.GaugeVec
+	frames          *prometheus.CounterVec
+	frameBytes      prometheus.Counter
+	reconnects      *prometheus.CounterVec
+	sockets         prometheus.Gauge
+	claims          prometheus.Counter
+	rows            *prometheus.CounterVec
+	insertSeconds   *prometheus.HistogramVec
+	insertErrors    *prometheus.CounterVec
+	deadLetters     *prometheus.CounterVec
+	lag             *prometheus.HistogramVec
+	badRecords      prometheus.Counter
+	unknownFields   *prometheus.CounterVec
+	unheard         prometheus.Gauge
+	coverageRecords prometheus.Counter
+	coverageLost    prometheus.Counter
 
 	mu      sync.Mutex
 	unknown map[unknownKey]prometheus.Counter // guarded by mu
@@ -44,22 +47,25 @@ type unknownKey struct {
 // NewMetrics registers the metrics with registerer.
 func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	m := &Metrics{
-		rooms:         prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "ingest_rooms", Help: "Rooms that this worker holds, by state."}, []string{"state"}),
-		frames:        prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_frames_total", Help: "Frames received, by payload type."}, []string{"payload_type"}),
-		frameBytes:    prometheus.NewCounter(prometheus.CounterOpts{Name: "ingest_frame_bytes_total", Help: "Bytes of the frames received."}),
-		reconnects:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_reconnects_total", Help: "Connections lost, by cause."}, []string{"cause"}),
-		sockets:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "ingest_sockets", Help: "Websockets that are open."}),
-		claims:        prometheus.NewCounter(prometheus.CounterOpts{Name: "ingest_claims_total", Help: "Rows of lives that this worker has claimed."}),
-		rows:          prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_rows_total", Help: "Rows that ClickHouse has taken, by table."}, []string{"table"}),
-		insertSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ingest_insert_seconds", Help: "Duration of inserts that succeeded, by table.", Buckets: prometheus.ExponentialBuckets(0.002, 2, 14)}, []string{"table"}),
-		insertErrors:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_insert_errors_total", Help: "Inserts that failed and will be tried again, by class: retry, operator (somebody must act), rows (a table is not as it should be)."}, []string{"class"}),
-		deadLetters:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_dead_letters_total", Help: "Rows that ClickHouse could not take and that are in dead_letters, by table."}, []string{"table"}),
-		lag:           prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ingest_lag_seconds", Help: "Time from a frame's receipt until ClickHouse had taken its rows, by table.", Buckets: prometheus.ExponentialBucketsRange(0.05, 300, 60)}, []string{"table"}),
-		badRecords:    prometheus.NewCounter(prometheus.CounterOpts{Name: "ingest_spool_bad_records_total", Help: "Records of the spool that were not frames."}),
-		unknownFields: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_unknown_fields_total", Help: "Unknown fields inside known messages, by message and field number: the protocol has changed."}, []string{"message", "field"}),
-		unknown:       make(map[unknownKey]prometheus.Counter),
+		rooms:           prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "ingest_rooms", Help: "Rooms that this worker holds, by state."}, []string{"state"}),
+		frames:          prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_frames_total", Help: "Frames received, by payload type."}, []string{"payload_type"}),
+		frameBytes:      prometheus.NewCounter(prometheus.CounterOpts{Name: "ingest_frame_bytes_total", Help: "Bytes of the frames received."}),
+		reconnects:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_reconnects_total", Help: "Connections lost, by cause."}, []string{"cause"}),
+		sockets:         prometheus.NewGauge(prometheus.GaugeOpts{Name: "ingest_sockets", Help: "Websockets that are open."}),
+		claims:          prometheus.NewCounter(prometheus.CounterOpts{Name: "ingest_claims_total", Help: "Rows of lives that this worker has claimed."}),
+		rows:            prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_rows_total", Help: "Rows that ClickHouse has taken, by table."}, []string{"table"}),
+		insertSeconds:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ingest_insert_seconds", Help: "Duration of inserts that succeeded, by table.", Buckets: prometheus.ExponentialBuckets(0.002, 2, 14)}, []string{"table"}),
+		insertErrors:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_insert_errors_total", Help: "Inserts that failed and will be tried again, by class: retry, operator (somebody must act), rows (a table is not as it should be)."}, []string{"class"}),
+		deadLetters:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_dead_letters_total", Help: "Rows that ClickHouse could not take and that are in dead_letters, by table."}, []string{"table"}),
+		lag:             prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ingest_lag_seconds", Help: "Time from a frame's receipt until ClickHouse had taken its rows, by table.", Buckets: prometheus.ExponentialBucketsRange(0.05, 300, 60)}, []string{"table"}),
+		badRecords:      prometheus.NewCounter(prometheus.CounterOpts{Name: "ingest_spool_bad_records_total", Help: "Records of the spool that were not frames."}),
+		unknownFields:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_unknown_fields_total", Help: "Unknown fields inside known messages, by message and field number: the protocol has changed."}, []string{"message", "field"}),
+		unheard:         prometheus.NewGauge(prometheus.GaugeOpts{Name: "ingest_unheard_rooms", Help: "Rooms that this worker holds, that are on air as far as it knows, and that it does not hear now."}),
+		coverageRecords: prometheus.NewCounter(prometheus.CounterOpts{Name: "ingest_coverage_records_total", Help: "Records for the table coverage that were written to the spool."}),
+		coverageLost:    prometheus.NewCounter(prometheus.CounterOpts{Name: "ingest_coverage_lost_total", Help: "Records for the table coverage that the spool did not take and that memory had no place for."}),
+		unknown:         make(map[unknownKey]prometheus.Counter),
 	}
-	registerer.MustRegister(m.rooms, m.frames, m.frameBytes, m.reconnects, m.sockets, m.claims, m.rows, m.insertSeconds, m.insertErrors, m.deadLetters, m.lag, m.badRecords, m.unknownFields)
+	registerer.MustRegister(m.rooms, m.frames, m.frameBytes, m.reconnects, m.sockets, m.claims, m.rows, m.insertSeconds, m.insertErrors, m.deadLetters, m.lag, m.badRecords, m.unknownFields, m.unheard, m.coverageRecords, m.coverageLost)
 	return m
 }
 
@@ -90,6 +96,15 @@ func (m *Metrics) reconnect(cause string) { m.reconnects.WithLabelValues(cause).
 
 // connected counts sockets: +1 opened, -1 closed.
 func (m *Metrics) connected(delta int) { m.sockets.Add(float64(delta)) }
+
+// countUnheard counts a room that is on air and not heard, or not any more.
+func (m *Metrics) countUnheard(unheard bool) {
+	if unheard {
+		m.unheard.Inc()
+	} else {
+		m.unheard.Dec()
+	}
+}
 
 // unknownField counts a field that no message declares.
 func (m *Metrics) unknownField(message string, field int32) {

@@ -32,6 +32,7 @@ type room struct {
 	connector *connector
 	retry     RetryDelays
 	report    func(Report) // what is so on the way; called by run's goroutine
+	coverage  *coverageLog // nil: not recorded
 	metrics   roomMetrics
 	logger    *slog.Logger
 
@@ -57,7 +58,7 @@ func (r *room) run(ctx context.Context) Report {
 	r.askAnew = true
 	if r.endpoint != nil {
 		if err := r.endpoint.Validate(); err != nil {
-			return r.last(StateInvalid, 0, err.Error())
+			return r.refused(ctx, time.Now(), r.last(StateInvalid, 0, err.Error()))
 		}
 		r.at, r.given, r.askAnew = *r.endpoint, true, false
 	}
@@ -67,12 +68,14 @@ func (r *room) run(ctx context.Context) Report {
 				return last
 			}
 		}
-		end := r.connect(ctx)
-		if last, over := r.judge(ctx, end); over {
+		record, end := r.connect(ctx)
+		last, over := r.judge(ctx, end)
+		r.ended(ctx, record, end, last)
+		if over {
 			return last
 		}
 		if !sleep(ctx, r.backoff()) {
-			return r.last(StateStopped, 0, StateStopped.Sentence())
+			return r.refused(ctx, time.Now(), r.last(StateStopped, 0, StateStopped.Sentence()))
 		}
 	}
 }
@@ -80,10 +83,11 @@ func (r *room) run(ctx context.Context) Report {
 // lookUp learns the endpoint anew. It returns true when the room is over.
 func (r *room) lookUp(ctx context.Context) (Report, bool) {
 	r.tell(StateResolving, 0, StateResolving.Sentence())
+	began := time.Now()
 	found, err := r.resolver.Resolve(ctx, r.liveID)
 	switch {
 	case ctx.Err() != nil:
-		return r.last(StateStopped, 0, StateStopped.Sentence()), true
+		return r.refused(ctx, began, r.last(StateStopped, 0, StateStopped.Sentence())), true
 	case err != nil:
 		found = Resolution{State: StateUnreachable, Reason: err.Error(), RetryAfter: r.retry.After(StateUnreachable)}
 	}
@@ -99,7 +103,7 @@ func (r *room) lookUp(ctx context.Context) (Report, bool) {
 		return Report{}, false
 	case StateOffline, StateEnded:
 		if r.heard {
-			return r.last(StateEnded, found.Code, StateEnded.Sentence()), true
+			return r.refused(ctx, began, r.last(StateEnded, found.Code, StateEnded.Sentence())), true
 		}
 	case StateRateLimited, StateCaptcha, StateLoginRequired, StateUnreachable:
 		// These are about us and not about the room. The token may well be good
@@ -113,36 +117,40 @@ func (r *room) lookUp(ctx context.Context) (Report, bool) {
 	}
 	last := r.last(found.State, found.Code, found.Reason)
 	last.RetryAfter = found.RetryAfter
-	return last, true
+	return r.refused(ctx, began, last), true
 }
 
-// connect holds one session, at the next of the room's addresses.
-func (r *room) connect(ctx context.Context) ending {
+// connect holds one session, at the next of the room's addresses. The record
+// is what is to be said of it.
+func (r *room) connect(ctx context.Context) (record *kuaishou.Frame, end ending) {
 	r.tell(StateConnecting, r.lastErrorCode, cmp.Or(r.trouble, StateConnecting.Sentence()))
 	address := r.at.URLs[r.connections%len(r.at.URLs)]
+	record = r.attempt(time.Now())
 	hello, err := clientMessage(kuaishou.PayloadType_CS_ENTER_ROOM,
 		enterRoom(r.at, uint32(r.connections), uint32(r.lastErrorCode)))
 	if err != nil {
-		return ending{cause: causeWrite, err: err}
+		return record, ending{cause: causeWrite, err: err}
 	}
 	r.connections++
 	conn, err := r.connector.dial(ctx, address)
 	if err != nil {
-		return ending{cause: causeDial, err: err}
+		return record, ending{cause: causeDial, err: err}
 	}
 	s := &session{
 		connector: r.connector,
 		conn:      conn,
 		frames:    r.frames,
 		metrics:   r.metrics,
+		coverage:  r.coverage,
+		record:    record,
 		entered: func() {
 			r.heard, r.trouble = true, ""
 			r.tell(StateLive, 0, "")
 		},
 	}
 	s.frame.LiveId, s.frame.LiveStreamId = r.liveID, r.at.LiveStreamID
-	s.frame.SessionId, s.frame.Epoch = rand.Uint64(), r.epoch
-	return s.run(ctx, hello)
+	s.frame.SessionId, s.frame.Epoch = record.SessionId, r.epoch
+	return record, s.run(ctx, hello)
 }
 
 // judge says whether the way a session ended is the end of the room. If not, it
@@ -154,15 +162,12 @@ func (r *room) judge(ctx context.Context, end ending) (Report, bool) {
 	if end.cause == causeAppend {
 		return r.last(StateFailed, 0, fmt.Sprintf("%s: %v", StateFailed.Sentence(), end.err)), true
 	}
-	reason := ""
+	reason := end.reason()
 	if end.cause == causeRejected {
-		reason = reasonOfCode(end.code, end.message)
 		r.lastErrorCode = end.code
 		if state, over := r.rejected(end.code); over {
 			return r.last(state, end.code, reason), true
 		}
-	} else if end.err != nil {
-		reason = quotable(end.err.Error())
 	}
 	if ctx.Err() != nil {
 		return r.last(StateStopped, 0, StateStopped.Sentence()), true

@@ -59,6 +59,26 @@ type ending struct {
 	reconnectFrom, reconnectTo time.Duration
 }
 
+// reason is the ending in a sentence; empty when we left.
+func (e ending) reason() string {
+	switch {
+	case e.cause == causeRejected:
+		return reasonOfCode(e.code, e.message)
+	case e.err != nil:
+		return quotable(e.err.Error())
+	}
+	return ""
+}
+
+// closeCode is the websocket's, 0 when the connection ended without one.
+func (e ending) closeCode() int {
+	closed, _ := errors.AsType[*websocket.CloseError](e.err)
+	if closed == nil {
+		return 0
+	}
+	return closed.Code
+}
+
 // session is one connection to a room. Its fields belong to the goroutine that
 // reads, but for those that say otherwise.
 type session struct {
@@ -66,6 +86,7 @@ type session struct {
 	conn      *websocket.Conn
 	frames    frameAppender
 	metrics   roomMetrics
+	coverage  *coverageLog
 	entered   func()   // called once, when the server lets us in
 	limit     deadline // used by both goroutines
 	// beats carries the interval of heartbeats from the reader to the writer;
@@ -73,9 +94,11 @@ type session struct {
 	beats chan time.Duration
 	left  chan struct{}
 
-	frame    kuaishou.Frame // used again for each message
-	since    time.Time      // when we were let in
-	patience time.Duration  // how long the socket may be silent
+	frame    kuaishou.Frame  // used again for each message
+	record   *kuaishou.Frame // has the session's Coverage
+	recorded int64           // when that was last written, in Unix ms
+	since    time.Time       // when we were let in
+	patience time.Duration   // how long the socket may be silent
 	ending   ending
 }
 
@@ -190,6 +213,7 @@ func (s *session) read() {
 		}
 		t, ok := payloadType(data)
 		s.metrics.frame(t, len(data))
+		s.heard(t, len(data))
 		if ok {
 			s.control(t, data)
 		}
@@ -268,6 +292,8 @@ func (s *session) letIn(interval time.Duration) {
 	}
 	if s.since.IsZero() {
 		s.since = time.Now()
+		s.record.Coverage.ConnectedAt = s.since.UnixMilli()
+		s.checkpoint()
 		s.entered()
 	}
 }

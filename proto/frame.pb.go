@@ -82,7 +82,9 @@ type Frame struct {
 	// The connection that it came over: random, one a connection.
 	SessionId uint64 `protobuf:"varint,6,opt,name=session_id,json=sessionId" json:"session_id,omitempty"`
 	// The fencing number of the worker's claim on the room.
-	Epoch         int64 `protobuf:"varint,7,opt,name=epoch" json:"epoch,omitempty"`
+	Epoch int64 `protobuf:"varint,7,opt,name=epoch" json:"epoch,omitempty"`
+	// Set in records of our own, which have no data.
+	Coverage      *Coverage `protobuf:"bytes,8,opt,name=coverage" json:"coverage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -166,11 +168,179 @@ func (x *Frame) GetEpoch() int64 {
 	return 0
 }
 
+func (x *Frame) GetCoverage() *Coverage {
+	if x != nil {
+		return x.Coverage
+	}
+	return nil
+}
+
+// Coverage says what became of one attempt to hear a room. A later record of
+// the same session_id replaces an earlier one. Times are in Unix milliseconds
+// of the worker's clock, 0 for what has not happened.
+type Coverage struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Worker string                 `protobuf:"bytes,1,opt,name=worker" json:"worker,omitempty"`
+	// When the attempt began: the look-up, or the connection.
+	StartedAt int64 `protobuf:"varint,2,opt,name=started_at,json=startedAt" json:"started_at,omitempty"`
+	// When the server let us in.
+	ConnectedAt int64 `protobuf:"varint,3,opt,name=connected_at,json=connectedAt" json:"connected_at,omitempty"`
+	LastFrameAt int64 `protobuf:"varint,4,opt,name=last_frame_at,json=lastFrameAt" json:"last_frame_at,omitempty"`
+	// 0 while it lasts.
+	EndedAt int64 `protobuf:"varint,5,opt,name=ended_at,json=endedAt" json:"ended_at,omitempty"`
+	// The state of the room: live while it lasts, then the one that followed.
+	State string `protobuf:"bytes,6,opt,name=state" json:"state,omitempty"`
+	// Why it ended.
+	Cause string `protobuf:"bytes,7,opt,name=cause" json:"cause,omitempty"`
+	// The same in a sentence.
+	Reason string `protobuf:"bytes,8,opt,name=reason" json:"reason,omitempty"`
+	// Kuaishou's result code.
+	Code int32 `protobuf:"varint,9,opt,name=code" json:"code,omitempty"`
+	// The websocket's close code.
+	CloseCode uint32 `protobuf:"varint,10,opt,name=close_code,json=closeCode" json:"close_code,omitempty"`
+	Frames    uint64 `protobuf:"varint,11,opt,name=frames" json:"frames,omitempty"`
+	Bytes     uint64 `protobuf:"varint,12,opt,name=bytes" json:"bytes,omitempty"`
+	// Frames whose payload type is not known.
+	UnknownPayloads uint64 `protobuf:"varint,13,opt,name=unknown_payloads,json=unknownPayloads" json:"unknown_payloads,omitempty"`
+	// Connections of this broadcast that were tried before.
+	Reconnects    uint32 `protobuf:"varint,14,opt,name=reconnects" json:"reconnects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Coverage) Reset() {
+	*x = Coverage{}
+	mi := &file_proto_frame_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Coverage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Coverage) ProtoMessage() {}
+
+func (x *Coverage) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_frame_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
+func (*Coverage) Descriptor() ([]byte, []int) {
+	return file_proto_frame_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Coverage) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+func (x *Coverage) GetStartedAt() int64 {
+	if x != nil {
+		return x.StartedAt
+	}
+	return 0
+}
+
+func (x *Coverage) GetConnectedAt() int64 {
+	if x != nil {
+		return x.ConnectedAt
+	}
+	return 0
+}
+
+func (x *Coverage) GetLastFrameAt() int64 {
+	if x != nil {
+		return x.LastFrameAt
+	}
+	return 0
+}
+
+func (x *Coverage) GetEndedAt() int64 {
+	if x != nil {
+		return x.EndedAt
+	}
+	return 0
+}
+
+func (x *Coverage) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Coverage) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *Coverage) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Coverage) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *Coverage) GetCloseCode() uint32 {
+	if x != nil {
+		return x.CloseCode
+	}
+	return 0
+}
+
+func (x *Coverage) GetFrames() uint64 {
+	if x != nil {
+		return x.Frames
+	}
+	return 0
+}
+
+func (x *Coverage) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Coverage) GetUnknownPayloads() uint64 {
+	if x != nil {
+		return x.UnknownPayloads
+	}
+	return 0
+}
+
+func (x *Coverage) GetReconnects() uint32 {
+	if x != nil {
+		return x.Reconnects
+	}
+	return 0
+}
+
 var File_proto_frame_proto protoreflect.FileDescriptor
 
 const file_proto_frame_proto_rawDesc = "" +
 	"\n" +
-	"\x11proto/frame.proto\x12\x06kslive\"\x8e\x02\n" +
+	"\x11proto/frame.proto\x12\x06kslive\"\xbc\x02\n" +
 	"\x05Frame\x12\x17\n" +
 	"\alive_id\x18\x01 \x01(\tR\x06liveId\x12$\n" +
 	"\x0elive_stream_id\x18\x02 \x01(\tR\fliveStreamId\x12\x1f\n" +
@@ -180,10 +350,31 @@ const file_proto_frame_proto_rawDesc = "" +
 	"\x06source\x18\x05 \x01(\x0e2\x14.kslive.Frame.SourceR\x06source\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x06 \x01(\x04R\tsessionId\x12\x14\n" +
-	"\x05epoch\x18\a \x01(\x03R\x05epoch\".\n" +
+	"\x05epoch\x18\a \x01(\x03R\x05epoch\x12,\n" +
+	"\bcoverage\x18\b \x01(\v2\x10.kslive.CoverageR\bcoverage\".\n" +
 	"\x06Source\x12\x11\n" +
 	"\rSOURCE_SOCKET\x10\x00\x12\x11\n" +
-	"\rSOURCE_RECALL\x10\x01B\x1eZ\x15kslive/proto;kuaishou\x92\x03\x04\b\x02 \x03b\beditionsp\xe8\a"
+	"\rSOURCE_RECALL\x10\x01\"\x93\x03\n" +
+	"\bCoverage\x12\x16\n" +
+	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x1d\n" +
+	"\n" +
+	"started_at\x18\x02 \x01(\x03R\tstartedAt\x12!\n" +
+	"\fconnected_at\x18\x03 \x01(\x03R\vconnectedAt\x12\"\n" +
+	"\rlast_frame_at\x18\x04 \x01(\x03R\vlastFrameAt\x12\x19\n" +
+	"\bended_at\x18\x05 \x01(\x03R\aendedAt\x12\x14\n" +
+	"\x05state\x18\x06 \x01(\tR\x05state\x12\x14\n" +
+	"\x05cause\x18\a \x01(\tR\x05cause\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x12\x12\n" +
+	"\x04code\x18\t \x01(\x05R\x04code\x12\x1d\n" +
+	"\n" +
+	"close_code\x18\n" +
+	" \x01(\rR\tcloseCode\x12\x16\n" +
+	"\x06frames\x18\v \x01(\x04R\x06frames\x12\x14\n" +
+	"\x05bytes\x18\f \x01(\x04R\x05bytes\x12)\n" +
+	"\x10unknown_payloads\x18\r \x01(\x04R\x0funknownPayloads\x12\x1e\n" +
+	"\n" +
+	"reconnects\x18\x0e \x01(\rR\n" +
+	"reconnectsB\x1eZ\x15kslive/proto;kuaishou\x92\x03\x04\b\x02 \x03b\beditionsp\xe8\a"
 
 var (
 	file_proto_frame_proto_rawDescOnce sync.Once
@@ -198,18 +389,20 @@ func file_proto_frame_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_frame_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_proto_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_proto_frame_proto_goTypes = []any{
 	(Frame_Source)(0), // 0: kslive.Frame.Source
 	(*Frame)(nil),     // 1: kslive.Frame
+	(*Coverage)(nil),  // 2: kslive.Coverage
 }
 var file_proto_frame_proto_depIdxs = []int32{
 	0, // 0: kslive.Frame.source:type_name -> kslive.Frame.Source
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 1: kslive.Frame.coverage:type_name -> kslive.Coverage
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_proto_frame_proto_init() }
@@ -223,7 +416,7 @@ func file_proto_frame_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_frame_proto_rawDesc), len(file_proto_frame_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

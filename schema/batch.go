@@ -24,6 +24,7 @@ type Batch struct {
 	RedPacks      []RedPack      `table:"red_packs"`
 	RoomEvents    []RoomEvent    `table:"room_events"`
 	Undecoded     []Undecoded    `table:"undecoded"`
+	Coverage      []Coverage     `table:"coverage"`
 }
 
 // Tables are the tables of a Batch, in its order.

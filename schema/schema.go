@@ -247,3 +247,29 @@ type Undecoded struct {
 	Payload []byte `json:"payload"`
 	Error   string `json:"error"`
 }
+
+// Coverage is one attempt to hear a room: a connection, or a refusal. EventTime
+// is when it began and EventID is the connection's; of several records the
+// latest ReceivedAt counts.
+type Coverage struct {
+	Event
+	Worker string `json:"worker"`
+	Epoch  int64  `json:"epoch"`
+	// ConnectedAt is nil when the server did not let us in, LastFrameAt when
+	// nothing came, EndedAt while it lasts.
+	ConnectedAt *time.Time `json:"connected_at"`
+	LastFrameAt *time.Time `json:"last_frame_at"`
+	EndedAt     *time.Time `json:"ended_at"`
+	// State is the room's: live while it lasts, then the one that followed.
+	State     string `json:"state"`
+	Cause     string `json:"cause"`
+	Reason    string `json:"reason"`
+	Code      int32  `json:"code"`
+	CloseCode uint16 `json:"close_code"`
+	Frames    uint64 `json:"frames"`
+	Bytes     uint64 `json:"bytes"`
+	// UnknownPayloads are frames whose payload type is not known.
+	UnknownPayloads uint64 `json:"unknown_payloads"`
+	// Reconnects are the connections of this broadcast that were tried before.
+	Reconnects uint32 `json:"reconnects"`
+}

@@ -118,6 +118,9 @@ func TestEveryTableHasAKey(t *testing.T) {
 	}
 	var want []string
 	for _, table := range schema.Tables {
+		if table.Name == "coverage" {
+			continue // what the ingester says of itself is nothing that was sent
+		}
 		want = append(want, table.Name)
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
