@@ -173,9 +173,7 @@ func (l *Loader) persist(ctx context.Context, table string, store func(context.C
 	wait.MaxInterval = 15 * time.Second
 	var logged time.Time
 	for attempt := 1; ; attempt++ {
-		bounded, cancel := context.WithTimeout(ctx, insertTimeout)
-		err := store(bounded)
-		cancel()
+		err := store(ctx)
 		if err == nil {
 			if attempt > 1 {
 				l.logger.Info("ClickHouse takes rows again", "table", table, "attempts", attempt)
