@@ -117,26 +117,26 @@ func (c *conn) serve() {
 		return
 	}
 	c.room.Store(room)
+	delay := room.wrong().AckDelay
 	entered := make(chan struct{})
 	go func() { // waited for below
 		defer close(entered)
-		c.enter(room, request)
+		c.enter(room, request, delay)
 	}()
 	defer func() {
 		c.drop()
 		<-entered
 		room.leave(c)
 	}()
-	if room.wrong().AckDelay == 0 {
+	if delay == 0 {
 		<-entered
 	}
 	c.listen(room)
 }
 
-// enter enters the room, late when that is its fault, unless the client has
-// gone by then.
-func (c *conn) enter(room *room, request *kuaishou.CSWebEnterRoom) {
-	timer := time.NewTimer(room.wrong().AckDelay)
+// enter enters the room after a delay, unless the client has gone by then.
+func (c *conn) enter(room *room, request *kuaishou.CSWebEnterRoom, delay time.Duration) {
+	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
