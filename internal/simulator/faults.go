@@ -139,7 +139,7 @@ type Giant struct {
 }
 
 // clientLimit is the longest message in bytes that the ingester takes.
-const clientLimit = 16 << 20
+const clientLimit = 16<<20 - 4<<10
 
 // PushGiant sends one giant push to everybody in the room. One that is longer
 // than clients take is not in the ledger, and nothing is pushed after it over
