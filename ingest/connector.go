@@ -69,7 +69,9 @@ func milliseconds(ms uint64) time.Duration {
 }
 
 const (
-	maxMessage = 16 << 20 // bytes of one websocket message
+	// maxMessage is the longest websocket message in bytes. With what a frame
+	// adds to it, it is still a record that the spool takes (16 MiB by default).
+	maxMessage = 16<<20 - 4<<10
 	// keptBuffer bounds the buffers that are used again, so that one large
 	// message does not hold its memory for ever.
 	keptBuffer = 64 << 10

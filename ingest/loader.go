@@ -33,7 +33,7 @@ const (
 	// one block, and so atomic: the server cuts at 1,048,449 of them
 	// (max_insert_block_size); framesPerCount frames add 160,000 at most.
 	maxBatchPayload = 128 << 20
-	maxBatchRows    = 600_000
+	maxBatchRows    = 120_000
 	framesPerCount  = 16
 )
 

@@ -233,7 +233,7 @@ func (s *session) broken(err error) {
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit):
 		s.ending.cause = causeTooBig
-		s.ending.err = fmt.Errorf("the server sent a message larger than %d MiB", maxMessage>>20)
+		s.ending.err = fmt.Errorf("the server sent a message larger than %d bytes", maxMessage)
 	case timeout && s.since.IsZero():
 		s.ending.cause = causeNoAck
 		s.ending.err = fmt.Errorf("the server did not answer to entering the room within %v", s.patience)

@@ -89,6 +89,7 @@ type stage struct {
 	engines   *engines
 	simulator *simulator.Simulator
 	pipeline  *pipeline
+	client    *ingest.Client
 	registry  *prometheus.Registry
 }
 
@@ -109,7 +110,7 @@ func (c *demoCommand) setUp(p *process, logger *slog.Logger) (_ *stage, err erro
 	if err != nil {
 		return nil, err
 	}
-	client, err := ingest.NewClient(ingest.ClientOptions{
+	s.client, err = ingest.NewClient(ingest.ClientOptions{
 		BaseURL: s.simulator.URL(), Logger: logger,
 		// Loopback needs no manners, and a live that comes back is to be seen.
 		MinInterval: -1,
@@ -120,7 +121,7 @@ func (c *demoCommand) setUp(p *process, logger *slog.Logger) (_ *stage, err erro
 	}
 	s.pipeline, err = openPipeline(p.taking, ingestFlags{
 		MaxRooms: c.Rooms + 100, PollEvery: time.Second, Lease: 30 * time.Second, DrainTimeout: time.Minute,
-	}, c.DataDir, s.engines.stores, client, s.registry, logger)
+	}, c.DataDir, s.engines.stores, s.client, s.registry, logger)
 	return s, err
 }
 
@@ -129,6 +130,9 @@ func (s *stage) Close() error {
 	var errs []error
 	if s.pipeline != nil {
 		errs = append(errs, s.pipeline.Close())
+	}
+	if s.client != nil {
+		s.client.Close()
 	}
 	if s.simulator != nil {
 		errs = append(errs, s.simulator.Close())

@@ -104,6 +104,7 @@ func (c *runCommand) Run(p *process) (err error) {
 	if err != nil {
 		return err
 	}
+	defer client.Close()
 	registry := newRegistry()
 	pipeline, err := openPipeline(p.taking, c.ingestFlags, c.DataDir, found, client, registry, p.logger)
 	if err != nil {

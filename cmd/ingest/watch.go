@@ -26,6 +26,7 @@ func (c *watchCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
+	defer client.Close()
 	show := showLines(p.stdout)
 	if c.JSON {
 		rows := newRowPrinter(p.stdout)

@@ -41,18 +41,6 @@ type Answer struct {
 	Broken bool `json:"broken"`
 }
 
-// Faults are what is wrong with a room's sockets until it is set otherwise.
-// The zero value is nothing.
-type Faults struct {
-	// DeadFirstURL makes the first of the room's two websocket URLs one that
-	// does not answer the handshake.
-	DeadFirstURL bool `json:"dead_first_url"`
-	// RefuseToken answers every entry with 103 {6001}.
-	RefuseToken bool `json:"refuse_token"`
-	// Silence keeps connections open and sends nothing, heartbeat acks included.
-	Silence bool `json:"silence"`
-}
-
 // title is what the page says about a result code.
 func title(code int) string {
 	if title, ok := titles[code]; ok {

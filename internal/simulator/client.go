@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -9,23 +10,85 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
 
-// FetchLedger reads the ledger of the simulator at url, which may run in
-// another process. It is a copy: what is sent later is not in it.
-func FetchLedger(ctx context.Context, url string) (*Ledger, error) {
-	url = strings.TrimRight(url, "/") + "/simulator/ledger"
+// Client steers and reads a simulator that may run in another process. Where
+// its methods take a live ID, the empty one is all rooms.
+type Client struct {
+	// URL is the simulator's, such as "http://127.0.0.1:8800".
+	URL string
+}
+
+// Live begins a broadcast in rooms that have none.
+func (c Client) Live(ctx context.Context, liveID string) error {
+	return c.act(ctx, liveID, "live", nil)
+}
+
+// End ends the broadcast.
+func (c Client) End(ctx context.Context, liveID string) error { return c.act(ctx, liveID, "end", nil) }
+
+// Cut ends every connection without a close message.
+func (c Client) Cut(ctx context.Context, liveID string) error { return c.act(ctx, liveID, "cut", nil) }
+
+// CloseSockets closes every websocket with a close code.
+func (c Client) CloseSockets(ctx context.Context, liveID string, code int) error {
+	return c.act(ctx, liveID, "close", Closing{Code: code})
+}
+
+// Reject sends 103 to everybody and closes their connections.
+func (c Client) Reject(ctx context.Context, liveID string, rejection Rejection) error {
+	return c.act(ctx, liveID, "reject", rejection)
+}
+
+// PushGiant sends one push of so many bytes to everybody.
+func (c Client) PushGiant(ctx context.Context, liveID string, size int) error {
+	return c.act(ctx, liveID, "giant", Giant{Bytes: size})
+}
+
+// SetAnswer makes pages and calls answer so from now on.
+func (c Client) SetAnswer(ctx context.Context, liveID string, answer Answer) error {
+	return c.act(ctx, liveID, "answer", answer)
+}
+
+// SetFaults makes sockets so from now on.
+func (c Client) SetFaults(ctx context.Context, liveID string, faults Faults) error {
+	return c.act(ctx, liveID, "faults", faults)
+}
+
+// StopPushing ends all pushes for good. What was pushed is in the ledger then.
+func (c Client) StopPushing(ctx context.Context) error { return c.act(ctx, "", "stop-pushing", nil) }
+
+// AddRoom makes a room.
+func (c Client) AddRoom(ctx context.Context, liveID string, options RoomOptions) error {
+	return c.call(ctx, http.MethodPost, "/rooms/"+url.PathEscape(liveID), options, nothing)
+}
+
+// Stats counts rooms, connections, frames and rows.
+func (c Client) Stats(ctx context.Context) (Stats, error) {
+	var stats Stats
+	err := c.call(ctx, http.MethodGet, "/stats", nil, into(&stats))
+	return stats, err
+}
+
+// Rooms are the states of all rooms, by live ID.
+func (c Client) Rooms(ctx context.Context) ([]RoomState, error) {
+	var states []RoomState
+	err := c.call(ctx, http.MethodGet, "/rooms", nil, into(&states))
+	return states, err
+}
+
+// Ledger is a copy of the simulator's ledger: what is sent later is not in it.
+func (c Client) Ledger(ctx context.Context) (*Ledger, error) {
 	var summary ledgerSummary
-	err := fetch(ctx, url, func(body io.Reader) error { return json.NewDecoder(body).Decode(&summary) })
-	if err != nil {
+	if err := c.call(ctx, http.MethodGet, "/ledger", nil, into(&summary)); err != nil {
 		return nil, err
 	}
 	ledger := newLedger(time.UnixMilli(summary.Since))
 	for i := range keys {
-		err := fetch(ctx, url+"/"+keys[i].table, ledger.tables[i].readFrom)
-		if err != nil {
+		if err := c.call(ctx, http.MethodGet, "/ledger/"+keys[i].table, nil, ledger.tables[i].readFrom); err != nil {
 			return nil, err
 		}
 	}
@@ -43,12 +106,41 @@ func (t *tableLedger) readFrom(body io.Reader) error {
 		if err != nil {
 			return err
 		}
-		t.add(binary.LittleEndian.Uint64(record[:]), uint32(binary.LittleEndian.Uint64(record[8:])))
+		t.add(binary.LittleEndian.Uint64(record[:]), tally{
+			binary.LittleEndian.Uint32(record[8:]), binary.LittleEndian.Uint32(record[12:]),
+		})
 	}
 }
 
-func fetch(ctx context.Context, url string, read func(io.Reader) error) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func (c Client) act(ctx context.Context, liveID, name string, with any) error {
+	path := "/" + name
+	if liveID != "" {
+		path = "/rooms/" + url.PathEscape(liveID) + path
+	}
+	return c.call(ctx, http.MethodPost, path, with, nothing)
+}
+
+// nothing reads an answer that says nothing new.
+func nothing(body io.Reader) error {
+	_, err := io.Copy(io.Discard, body)
+	return err
+}
+
+func into(value any) func(io.Reader) error {
+	return func(body io.Reader) error { return json.NewDecoder(body).Decode(value) }
+}
+
+// call asks the control interface. with, when not nil, is sent as JSON; read is
+// given the body of the answer.
+func (c Client) call(ctx context.Context, method, path string, with any, read func(io.Reader) error) error {
+	var body bytes.Buffer
+	if with != nil {
+		if err := json.NewEncoder(&body).Encode(with); err != nil {
+			return fmt.Errorf("asking the simulator: %w", err)
+		}
+	}
+	address := strings.TrimRight(c.URL, "/") + "/simulator" + path
+	request, err := http.NewRequestWithContext(ctx, method, address, &body)
 	if err != nil {
 		return fmt.Errorf("asking the simulator: %w", err)
 	}
@@ -58,10 +150,11 @@ func fetch(ctx context.Context, url string, read func(io.Reader) error) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("asking the simulator: %s answered %s; is it a simulator?", url, response.Status)
+		message, _ := io.ReadAll(io.LimitReader(response.Body, 1000)) // what there is of it
+		return fmt.Errorf("asking the simulator: %s answered %s: %s", address, response.Status, strings.TrimSpace(string(message)))
 	}
 	if err := read(response.Body); err != nil {
-		return fmt.Errorf("reading %s: %w", url, err)
+		return fmt.Errorf("reading %s: %w", address, err)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ type client struct {
 
 func dial(t *testing.T, s *Simulator) *client {
 	t.Helper()
-	socket, response, err := websocket.DefaultDialer.Dial("ws"+s.URL()[len("http"):]+"/websocket/group1", nil)
+	socket, response, err := websocket.DefaultDialer.Dial("ws"+s.URL()[len("http"):]+"/websocket/group2/"+shortCode(s.Rooms()[0].LiveID), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +128,16 @@ func (c *client) leave() ([]*kuaishou.SocketMessage, error) {
 			return rest, err
 		}
 		rest = append(rest, message)
+	}
+}
+
+// eventually waits for what has no signal of its own.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 20 s", what)
+		}
 	}
 }
 

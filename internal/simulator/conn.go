@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"sync"
@@ -32,6 +33,8 @@ type conn struct {
 	simulator *Simulator
 	socket    *websocket.Conn
 	outbox    chan *frame
+	room      atomic.Pointer[room] // nil until it is known which
+	receipts  receipts
 	ending    atomic.Bool // no heartbeat extends it any more
 
 	dropOnce sync.Once
@@ -48,6 +51,12 @@ func (s *Simulator) acceptSocket(w http.ResponseWriter, r *http.Request) {
 		simulator: s, socket: socket,
 		outbox: make(chan *frame, outboxSize), dropped: make(chan struct{}), written: make(chan struct{}),
 	}
+	socket.SetPongHandler(c.pong)
+	closing := socket.CloseHandler()
+	socket.SetCloseHandler(func(code int, text string) error {
+		c.thaw()
+		return closing(code, text)
+	})
 	s.track(c, true)
 	if !s.begin(c.serve) {
 		c.drop()
@@ -86,6 +95,7 @@ func (c *conn) serve() {
 	defer func() {
 		c.drop()
 		<-c.written
+		c.giveUp()
 		c.simulator.track(c, false)
 	}()
 	c.socket.SetReadLimit(maxMessage)
@@ -106,12 +116,52 @@ func (c *conn) serve() {
 		c.linger()
 		return
 	}
-	if err := room.enter(c, request); err != nil {
-		c.simulator.options.Logger.Error("entering a room", "live_id", room.liveID, "error", err)
+	c.room.Store(room)
+	delay := room.wrong().AckDelay
+	entered := make(chan struct{})
+	go func() { // waited for below
+		defer close(entered)
+		c.enter(room, request, delay)
+	}()
+	defer func() {
+		c.drop()
+		<-entered
+		room.leave(c)
+	}()
+	if delay == 0 {
+		<-entered
+	}
+	c.listen(room)
+}
+
+// enter enters the room after a delay, unless the client has gone by then.
+func (c *conn) enter(room *room, request *kuaishou.CSWebEnterRoom, delay time.Duration) {
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.dropped:
 		return
 	}
-	defer room.leave(c)
-	c.listen(room)
+	if err := room.enter(c, request); err != nil {
+		c.simulator.options.Logger.Error("entering a room", "live_id", room.liveID, "error", err)
+		c.drop()
+	}
+}
+
+// thaw waits while the room is half open.
+func (c *conn) thaw() {
+	for room := c.room.Load(); room != nil; {
+		frozen := room.frozen()
+		if frozen == nil {
+			return
+		}
+		select {
+		case <-frozen:
+		case <-c.dropped:
+			return
+		}
+	}
 }
 
 // listen answers heartbeats until the client leaves or misses them.
@@ -126,7 +176,7 @@ func (c *conn) listen(room *room) {
 		switch message.PayloadType {
 		case kuaishou.PayloadType_CS_HEARTBEAT:
 			c.extend(limit)
-			if !room.silent() {
+			if faults := room.wrong(); !faults.Silence && !faults.IgnoreHeartbeats {
 				c.acknowledge(message.Payload)
 			}
 		case kuaishou.PayloadType_CS_USER_EXIT:
@@ -142,6 +192,7 @@ func (c *conn) listen(room *room) {
 // closed, is too late, or sent what is no SocketMessage.
 func (c *conn) read() (*kuaishou.SocketMessage, bool) {
 	kind, data, err := c.socket.ReadMessage()
+	c.thaw() // also when it failed: the client that has gone is not to be noticed
 	if err != nil || kind != websocket.BinaryMessage {
 		return nil, false
 	}
@@ -199,9 +250,11 @@ func (c *conn) write() {
 			return
 		case f := <-c.outbox:
 			if f.passed != nil {
+				c.ping()
 				close(f.passed)
 				continue
 			}
+			c.thaw()
 			if !c.writeFrame(f) {
 				return
 			}
@@ -221,6 +274,10 @@ func (c *conn) writeFrame(f *frame) bool {
 		if !f.recorded.Swap(true) {
 			c.simulator.ledger.add(f.entries)
 		}
+		c.wrote(f)
+	}
+	if f.then != stay || len(c.outbox) == 0 {
+		c.ping()
 	}
 	if f.then == stay {
 		return true
@@ -228,7 +285,7 @@ func (c *conn) writeFrame(f *frame) bool {
 	c.ending.Store(true)
 	_ = c.socket.SetReadDeadline(time.Now().Add(patience))
 	if f.then == goodbye {
-		bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+		bye := websocket.FormatCloseMessage(cmp.Or(f.code, websocket.CloseNormalClosure), "")
 		_ = c.socket.WriteControl(websocket.CloseMessage, bye, time.Now().Add(patience))
 	} else if tcp, ok := c.socket.NetConn().(*net.TCPConn); ok {
 		_ = tcp.CloseWrite()

@@ -10,54 +10,71 @@ import (
 
 // control is what other processes steer and audit a simulator with.
 func (s *Simulator) control(mux *http.ServeMux) {
-	mux.HandleFunc("GET /simulator/stats", func(w http.ResponseWriter, r *http.Request) {
-		verdict{}.writeJSON(w, r, s.Stats())
-	})
+	mux.HandleFunc("GET /simulator/stats", s.serveStats)
 	mux.HandleFunc("GET /simulator/rooms", func(w http.ResponseWriter, r *http.Request) {
 		verdict{}.writeJSON(w, r, s.Rooms())
 	})
 	mux.HandleFunc("GET /simulator/rooms/{id}", func(w http.ResponseWriter, r *http.Request) {
 		s.writeRoom(w, r, nil)
 	})
-	mux.HandleFunc("POST /simulator/rooms/{id}", s.serveAddRoom)
-	mux.HandleFunc("POST /simulator/rooms/{id}/live", s.serveAct(s.GoLive))
-	mux.HandleFunc("POST /simulator/rooms/{id}/end", s.serveAct(s.EndLive))
-	mux.HandleFunc("POST /simulator/rooms/{id}/cut", s.serveAct(s.Cut))
-	mux.HandleFunc("POST /simulator/rooms/{id}/answer", func(w http.ResponseWriter, r *http.Request) {
-		serveSet(s, w, r, s.SetAnswer)
+	mux.HandleFunc("POST /simulator/rooms/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if options, ok := settings[RoomOptions](w, r); ok {
+			s.writeRoom(w, r, s.AddRoom(r.PathValue("id"), options))
+		}
 	})
-	mux.HandleFunc("POST /simulator/rooms/{id}/faults", func(w http.ResponseWriter, r *http.Request) {
-		serveSet(s, w, r, s.SetFaults)
-	})
+	steer(s, mux, "live", func(liveID string, _ struct{}) error { return s.GoLive(liveID) })
+	steer(s, mux, "end", func(liveID string, _ struct{}) error { return s.EndLive(liveID) })
+	steer(s, mux, "cut", func(liveID string, _ struct{}) error { return s.Cut(liveID) })
+	steer(s, mux, "close", s.CloseSockets)
+	steer(s, mux, "reject", s.Reject)
+	steer(s, mux, "giant", s.PushGiant)
+	steer(s, mux, "answer", s.SetAnswer)
+	steer(s, mux, "faults", s.SetFaults)
 	mux.HandleFunc("POST /simulator/stop-pushing", func(w http.ResponseWriter, r *http.Request) {
 		s.StopPushing()
-		verdict{}.writeJSON(w, r, s.Stats())
+		s.serveStats(w, r)
 	})
 	mux.HandleFunc("GET /simulator/ledger", s.serveLedger)
 	mux.HandleFunc("GET /simulator/ledger/{table}", s.serveLedgerTable)
 }
 
-// serveAddRoom makes a room of a body such as {"rate": 20, "live": true}.
-func (s *Simulator) serveAddRoom(w http.ResponseWriter, r *http.Request) {
-	serveSet(s, w, r, func(liveID string, options RoomOptions) error { return s.AddRoom(liveID, options) })
+// steer serves an act on one room at /simulator/rooms/{id}/name and on all rooms
+// at /simulator/name.
+func steer[T any](s *Simulator, mux *http.ServeMux, name string, act func(liveID string, with T) error) {
+	mux.HandleFunc("POST /simulator/rooms/{id}/"+name, func(w http.ResponseWriter, r *http.Request) {
+		if with, ok := settings[T](w, r); ok {
+			s.writeRoom(w, r, act(r.PathValue("id"), with))
+		}
+	})
+	mux.HandleFunc("POST /simulator/"+name, func(w http.ResponseWriter, r *http.Request) {
+		with, ok := settings[T](w, r)
+		if !ok {
+			return
+		}
+		for _, room := range s.everyRoom() {
+			if err := act(room.liveID, with); err != nil {
+				http.Error(w, err.Error(), http.StatusConflict)
+				return
+			}
+		}
+		s.serveStats(w, r)
+	})
 }
 
-func (s *Simulator) serveAct(act func(liveID string) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		s.writeRoom(w, r, act(r.PathValue("id")))
-	}
-}
-
-// serveSet calls set with the JSON in the request's body; no body is the zero value.
-func serveSet[T any](s *Simulator, w http.ResponseWriter, r *http.Request, set func(liveID string, value T) error) {
-	var value T
+// settings is the JSON in the request's body; no body is the zero value. When
+// it is wrong, that has been answered.
+func settings[T any](w http.ResponseWriter, r *http.Request) (value T, ok bool) {
 	decoder := json.NewDecoder(io.LimitReader(r.Body, maxMessage))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&value); err != nil && !errors.Is(err, io.EOF) {
 		http.Error(w, "the body must be the JSON of the settings: "+err.Error(), http.StatusBadRequest)
-		return
+		return value, false
 	}
-	s.writeRoom(w, r, set(r.PathValue("id"), value))
+	return value, true
+}
+
+func (s *Simulator) serveStats(w http.ResponseWriter, r *http.Request) {
+	verdict{}.writeJSON(w, r, s.Stats())
 }
 
 // writeRoom answers the room's state, or the error.
@@ -87,8 +104,8 @@ func (s *Simulator) serveLedger(w http.ResponseWriter, r *http.Request) {
 	verdict{}.writeJSON(w, r, ledgerSummary{Since: s.ledger.since.UnixMilli(), Sent: s.ledger.Counts()})
 }
 
-// ledgerRecord is the size of a hash and its count as they are transferred:
-// two 64-bit little-endian numbers.
+// ledgerRecord is the size of a hash and its tally as they are transferred: a
+// 64-bit number and two of 32 bits, little-endian.
 const ledgerRecord = 16
 
 func (s *Simulator) serveLedgerTable(w http.ResponseWriter, r *http.Request) {
@@ -100,7 +117,8 @@ func (s *Simulator) serveLedgerTable(w http.ResponseWriter, r *http.Request) {
 		body := make([]byte, 0, ledgerRecord*len(sent))
 		for hash, count := range sent {
 			body = binary.LittleEndian.AppendUint64(body, hash)
-			body = binary.LittleEndian.AppendUint64(body, uint64(count))
+			body = binary.LittleEndian.AppendUint32(body, count.sent)
+			body = binary.LittleEndian.AppendUint32(body, count.confirmed)
 		}
 		w.Header().Set("Content-Type", "application/octet-stream")
 		_, _ = w.Write(body)

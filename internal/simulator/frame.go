@@ -21,8 +21,12 @@ type frame struct {
 	entries []entry
 	// recorded is set by the first connection that wrote it.
 	recorded atomic.Bool
+	// confirmed is set by the first connection whose client confirmed it.
+	confirmed atomic.Bool
 	// then is what happens to the connection after data, which may be empty.
 	then ending
+	// code is the close code of a goodbye; 0 is 1000.
+	code int
 	// passed, when not nil, is closed when everything before it is written.
 	passed chan struct{}
 }
@@ -32,7 +36,7 @@ type ending int
 
 const (
 	stay    ending = iota
-	goodbye        // close code 1000
+	goodbye        // a close message
 	cut            // the end of the stream, without a close message
 )
 

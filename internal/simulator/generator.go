@@ -41,6 +41,7 @@ type generator struct {
 	singles  map[string]*combo // those without a combo key, by mergeKey
 	recent   recall
 	signals  int
+	broken   int // frames of garbage so far
 }
 
 func newGenerator(s *Simulator, liveID string, broadcast uint64, clock func() time.Time) *generator {

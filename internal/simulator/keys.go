@@ -37,7 +37,8 @@ var (
 
 // The user and audience columns of the tables that have them. Left out of all
 // keys: what the decoder computes (event_id, received_at, the parsed message),
-// and what the socket leaves empty (time).
+// and what the socket leaves empty (time). An event_time that is that of the
+// receipt counts as 0: nobody can know it before.
 const (
 	userColumns     = "user_id user_name head_url mystery "
 	audienceColumns = "fans_group_intimacy_level live_fans_group_intimacy_level wealth_grade audience_rank assistant_type fans_badge "
@@ -104,7 +105,11 @@ func (k *key) hash(row reflect.Value) uint64 {
 func (f keyField) append(buf []byte, value reflect.Value) []byte {
 	switch {
 	case f.kind == timeKind:
-		return strconv.AppendInt(buf, value.Addr().Interface().(*time.Time).UnixMilli(), 10)
+		at := value.Addr().Interface().(*time.Time)
+		if at.IsZero() {
+			return append(buf, '0')
+		}
+		return strconv.AppendInt(buf, at.UnixMilli(), 10)
 	case f.kind == bytesKind:
 		return strconv.AppendUint(buf, xxhash.Sum64(value.Bytes()), 10)
 	case f.kind.Kind() == reflect.Bool:
@@ -139,6 +144,8 @@ func (k *key) sql() string {
 func (f keyField) sql() string {
 	column := "`" + f.name + "`"
 	switch {
+	case f.name == "event_time":
+		return "toString(if(event_time_source = 'received', 0, toUnixTimestamp64Milli(" + column + ")))"
 	case f.kind == timeKind:
 		return "toString(toUnixTimestamp64Milli(" + column + "))"
 	case f.kind == bytesKind:

@@ -12,8 +12,9 @@ import (
 )
 
 // Ledger is the multiset of rows that what was written to sockets must become:
-// for each table the hash of every row's key, with how often it was sent. It
-// is safe for concurrent use.
+// for each table the hash of every row's key, with how often it was sent and,
+// with Options.Confirm, how often the client confirmed to have read it. It is
+// safe for concurrent use.
 type Ledger struct {
 	since  time.Time
 	tables []tableLedger // in the order of keys
@@ -21,14 +22,17 @@ type Ledger struct {
 
 type tableLedger struct {
 	mu   sync.Mutex
-	sent map[uint64]uint32
-	rows uint64 // the sum over sent
+	sent map[uint64]tally
+	rows uint64 // the sum of sent over sent
 }
+
+// tally is how often a row was sent, and how often of that it was certainly read.
+type tally struct{ sent, confirmed uint32 }
 
 func newLedger(since time.Time) *Ledger {
 	l := &Ledger{since: since.Truncate(time.Millisecond), tables: make([]tableLedger, len(keys))}
 	for i := range l.tables {
-		l.tables[i].sent = make(map[uint64]uint32)
+		l.tables[i].sent = make(map[uint64]tally)
 	}
 	return l
 }
@@ -62,19 +66,27 @@ func entryOf(row any) entry {
 
 func (l *Ledger) add(entries []entry) {
 	for _, e := range entries {
-		l.tables[e.table].add(e.hash, 1)
+		l.tables[e.table].add(e.hash, tally{sent: 1})
 	}
 }
 
-func (t *tableLedger) add(hash uint64, count uint32) {
+// confirm notes that somebody has read what became these entries.
+func (l *Ledger) confirm(entries []entry) {
+	for _, e := range entries {
+		l.tables[e.table].add(e.hash, tally{confirmed: 1})
+	}
+}
+
+func (t *tableLedger) add(hash uint64, more tally) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.sent[hash] += count
-	t.rows += uint64(count)
+	now := t.sent[hash]
+	t.sent[hash] = tally{now.sent + more.sent, now.confirmed + more.confirmed}
+	t.rows += uint64(more.sent)
 }
 
 // snapshot is a copy of the table's multiset.
-func (t *tableLedger) snapshot() map[uint64]uint32 {
+func (t *tableLedger) snapshot() map[uint64]tally {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return maps.Clone(t.sent)
@@ -103,6 +115,11 @@ type Kind struct {
 	// Missing were sent and are not stored. A row that was altered on the way is
 	// missing, and its altered form is extra.
 	Missing int `json:"missing"`
+	// Confirmed of those sent were certainly read by a client, and Lost of those
+	// are missing; 0 without Options.Confirm. A missing row that is not lost may
+	// have been in a socket when the client died.
+	Confirmed int `json:"confirmed,omitempty"`
+	Lost      int `json:"lost,omitempty"`
 	// Doubled are stored more often than they were sent.
 	Doubled int `json:"doubled"`
 	// Extra are stored and were never sent.
@@ -132,21 +149,23 @@ func (l *Ledger) Audit(ctx context.Context, query Query, final bool) (Audit, err
 		audit.Sent += kind.Sent
 		audit.Stored += kind.Stored
 		audit.Missing += kind.Missing
+		audit.Confirmed += kind.Confirmed
+		audit.Lost += kind.Lost
 		audit.Doubled += kind.Doubled
 		audit.Extra += kind.Extra
 	}
 	return audit, nil
 }
 
-func compare(sent map[uint64]uint32, stored map[uint64]uint64) Kind {
+func compare(sent map[uint64]tally, stored map[uint64]uint64) Kind {
 	var kind Kind
 	for hash, count := range sent {
-		kind.Sent += int(count)
-		if n := int(stored[hash]); n < int(count) {
-			kind.Missing += int(count) - n
-		} else {
-			kind.Doubled += n - int(count)
-		}
+		n := int(stored[hash])
+		kind.Sent += int(count.sent)
+		kind.Confirmed += int(count.confirmed)
+		kind.Missing += max(0, int(count.sent)-n)
+		kind.Lost += max(0, int(count.confirmed)-n)
+		kind.Doubled += max(0, n-int(count.sent))
 	}
 	for hash, count := range stored {
 		kind.Stored += int(count)

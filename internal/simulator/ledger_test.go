@@ -40,6 +40,7 @@ func TestAudit(t *testing.T) {
 	t.Parallel()
 	like := &schema.Like{Event: schema.Event{LiveID: "3xa"}}
 	sent := []any{comment("twice"), comment("twice"), comment("once"), comment("cut \xe5\xae"), like}
+	read := sent[1:4] // for certain
 	for name, test := range map[string]struct {
 		stored   []any
 		comments Kind
@@ -47,33 +48,36 @@ func TestAudit(t *testing.T) {
 	}{
 		"all there": {
 			[]any{like, comment("cut \uFFFD"), comment("once"), comment("twice"), comment("twice")},
-			Kind{Sent: 4, Stored: 4},
+			Kind{Sent: 4, Stored: 4, Confirmed: 3},
 			Kind{Sent: 1, Stored: 1},
 		},
 		"missing": {
 			[]any{comment("twice"), comment("cut \uFFFD")},
-			Kind{Sent: 4, Stored: 2, Missing: 2},
+			Kind{Sent: 4, Stored: 2, Missing: 2, Confirmed: 3, Lost: 1},
 			Kind{Sent: 1, Missing: 1},
 		},
 		"doubled": {
 			[]any{like, like, like, comment("cut \uFFFD"), comment("once"), comment("once"), comment("twice"), comment("twice")},
-			Kind{Sent: 4, Stored: 5, Doubled: 1},
+			Kind{Sent: 4, Stored: 5, Confirmed: 3, Doubled: 1},
 			Kind{Sent: 1, Stored: 3, Doubled: 2},
 		},
 		"extra": {
 			[]any{like, comment("cut \uFFFD"), comment("once"), comment("twice"), comment("twice"), comment("other")},
-			Kind{Sent: 4, Stored: 5, Extra: 1},
+			Kind{Sent: 4, Stored: 5, Confirmed: 3, Extra: 1},
 			Kind{Sent: 1, Stored: 1},
 		},
 		"altered": {
 			[]any{like, comment("cut"), comment("once"), comment("twice"), comment("twice")},
-			Kind{Sent: 4, Stored: 4, Missing: 1, Extra: 1},
+			Kind{Sent: 4, Stored: 4, Missing: 1, Confirmed: 3, Lost: 1, Extra: 1},
 			Kind{Sent: 1, Stored: 1},
 		},
 	} {
 		ledger := newLedger(time.UnixMilli(0))
 		for _, row := range sent {
 			ledger.add([]entry{entryOf(row)})
+		}
+		for _, row := range read {
+			ledger.confirm([]entry{entryOf(row)})
 		}
 		got, err := ledger.Audit(t.Context(), database(test.stored...), true)
 		if err != nil {
@@ -83,7 +87,10 @@ func TestAudit(t *testing.T) {
 			t.Errorf("%s: comments %+v, likes %+v", name, got.Kinds["comments"], got.Kinds["likes"])
 		}
 		c, l := test.comments, test.likes
-		sum := Kind{c.Sent + l.Sent, c.Stored + l.Stored, c.Missing + l.Missing, c.Doubled + l.Doubled, c.Extra + l.Extra}
+		sum := Kind{
+			Sent: c.Sent + l.Sent, Stored: c.Stored + l.Stored, Missing: c.Missing + l.Missing,
+			Confirmed: c.Confirmed + l.Confirmed, Lost: c.Lost + l.Lost, Doubled: c.Doubled + l.Doubled, Extra: c.Extra + l.Extra,
+		}
 		if got.Kind != sum || len(got.Kinds) != len(keys) {
 			t.Errorf("%s: sum %+v of %d kinds, want %+v", name, got.Kind, len(got.Kinds), sum)
 		}
@@ -100,7 +107,7 @@ func TestQuery(t *testing.T) {
 	k := keyOf[schema.Undecoded]("undecoded", "payload_type part payload")
 	got := k.query(time.UnixMilli(42), true)
 	want := "SELECT xxHash64(concatWithSeparator('\\x1f', toString(`live_id`), toString(`live_stream_id`), " +
-		"toString(toUnixTimestamp64Milli(`event_time`)), toString(`payload_type`), toString(`part`), toString(xxHash64(`payload`)))) AS hash, " +
+		"toString(if(event_time_source = 'received', 0, toUnixTimestamp64Milli(`event_time`))), toString(`payload_type`), toString(`part`), toString(xxHash64(`payload`)))) AS hash, " +
 		"count() AS count FROM undecoded FINAL WHERE event_time >= fromUnixTimestamp64Milli(42) GROUP BY hash"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -152,7 +159,7 @@ func TestControl(t *testing.T) {
 		t.Errorf("stats %+v", stats)
 	}
 
-	ledger, err := FetchLedger(t.Context(), s.URL())
+	ledger, err := Client{s.URL()}.Ledger(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +198,7 @@ func TestControlRefuses(t *testing.T) {
 			t.Errorf("%s: %s, want %d", name, response.Status, test.status)
 		}
 	}
-	if _, err := FetchLedger(t.Context(), s.URL()+"/u"); err == nil {
+	if _, err := (Client{s.URL() + "/u"}).Ledger(t.Context()); err == nil {
 		t.Error("a page was taken for a ledger")
 	}
 }

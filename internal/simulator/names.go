@@ -47,9 +47,10 @@ func liveStreamID(seed uint64, liveID string, broadcast uint64) string {
 	return text(rand.New(source(seed, liveID, broadcast, 0)), urlDigits, 11)
 }
 
-// tokenOf is the token that opens a room's n-th broadcast: 172 characters.
-func tokenOf(seed uint64, liveID string, broadcast uint64) string {
-	rng := source(seed, "token "+liveID, broadcast, 0)
+// tokenOf is the token that opens a room's n-th broadcast, or after so many
+// renewals another: 172 characters.
+func tokenOf(seed uint64, liveID string, broadcast, renewals uint64) string {
+	rng := source(seed, "token "+liveID, broadcast, renewals)
 	raw := make([]byte, 0, 128)
 	for len(raw) < cap(raw) {
 		raw = binary.LittleEndian.AppendUint64(raw, rng.Uint64())

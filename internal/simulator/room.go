@@ -25,9 +25,12 @@ type room struct {
 	broadcast uint64          // how many there were, the current one included
 	streams   map[string]bool // the liveStreamIds of all broadcasts
 	generator *generator      // of the current broadcast
+	used      map[string]bool // the tokens of the current broadcast; true when one was entered with
+	renewals  uint64          // of the token of the current broadcast
 	last      time.Time       // of the last push: the next one is later
 	conns     map[*conn]bool  // that have entered
 	running   bool            // run is, or is about to be
+	thawed    chan struct{}   // nil unless half open; closed when that is over
 }
 
 func newRoom(s *Simulator, liveID string, options RoomOptions) *room {
@@ -55,6 +58,8 @@ func (r *room) goLive() (streamID, token string) {
 		r.broadcast++
 		r.generator = newGenerator(r.simulator, r.liveID, r.broadcast, r.now)
 		r.streams[r.generator.streamID] = true
+		r.renewals = 0
+		r.used = map[string]bool{r.token(): false}
 	}
 	return r.generator.streamID, r.token()
 }
@@ -67,27 +72,35 @@ func (r *room) end() error {
 		return nil
 	}
 	r.live = false
-	f, err := r.refusal(r.generator.streamID, CodeEnded)
+	f, err := r.refusal(r.generator.streamID, Rejection{Code: CodeEnded})
 	if err != nil {
 		return err
 	}
+	r.dismiss(f)
+	return nil
+}
+
+// dismiss sends f to everybody and pushes nothing to them after it. The caller
+// holds mu.
+func (r *room) dismiss(f *frame) {
 	for c := range r.conns {
 		c.send(f)
 		delete(r.conns, c)
 	}
-	return nil
 }
 
 // refusal is a 103 for those who entered streamID, after which the connection
 // is closed. The caller holds mu.
-func (r *room) refusal(streamID string, code uint32) (*frame, error) {
+func (r *room) refusal(streamID string, why Rejection) (*frame, error) {
 	f := &frame{then: goodbye}
 	t := r.now()
 	f.add(&schema.RoomEvent{
 		Event:       schema.Event{LiveID: r.liveID, LiveStreamID: streamID, EventTime: t},
 		PayloadType: kuaishou.PayloadType_SC_ERROR.String(),
 	})
-	return f, control(f, kuaishou.PayloadType_SC_ERROR, &kuaishou.SCWebError{Code: code, Msg: title(int(code))}, t)
+	return f, control(f, kuaishou.PayloadType_SC_ERROR, &kuaishou.SCWebError{
+		Code: why.Code, Msg: title(int(why.Code)), MinDelayMs: why.MinDelayMs, MaxDelayMs: why.MaxDelayMs,
+	}, t)
 }
 
 // control encodes a message about the connection itself into f.
@@ -105,7 +118,7 @@ func (r *room) enter(c *conn, request *kuaishou.CSWebEnterRoom) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if code := r.admission(request); code != CodeOK {
-		f, err := r.refusal(request.LiveStreamId, code)
+		f, err := r.refusal(request.LiveStreamId, Rejection{Code: code})
 		if err == nil {
 			c.send(f)
 		}
@@ -121,9 +134,10 @@ func (r *room) enter(c *conn, request *kuaishou.CSWebEnterRoom) error {
 	if err := control(f, kuaishou.PayloadType_SC_ENTER_ROOM_ACK, ack, t); err != nil {
 		return err
 	}
-	if !r.faults.Silence {
+	if !r.mute() {
 		c.send(f)
 	}
+	r.used[request.Token] = true
 	r.conns[c] = true
 	if !r.running {
 		r.running = r.simulator.begin(r.run)
@@ -133,35 +147,30 @@ func (r *room) enter(c *conn, request *kuaishou.CSWebEnterRoom) error {
 
 // admission is CodeOK or the reason to refuse an entry. The caller holds mu.
 func (r *room) admission(request *kuaishou.CSWebEnterRoom) uint32 {
+	used, issued := r.used[request.Token]
 	switch {
 	case !r.live || r.generator.streamID != request.LiveStreamId && r.streams[request.LiveStreamId]:
 		return CodeEnded
 	case r.generator.streamID != request.LiveStreamId:
 		return CodeBadParameter
-	case r.faults.RefuseToken || request.Token != r.token():
+	case r.faults.RefuseToken || !issued:
+		return CodeBadToken
+	case r.faults.RefuseReconnect && used && request.ReconnectCount > 0:
 		return CodeBadToken
 	default:
 		return CodeOK
 	}
 }
 
-// token opens the current broadcast. The caller holds mu.
-func (r *room) token() string { return tokenOf(r.simulator.options.Seed, r.liveID, r.broadcast) }
+// token is the newest that opens the current broadcast. The caller holds mu.
+func (r *room) token() string {
+	return tokenOf(r.simulator.options.Seed, r.liveID, r.broadcast, r.renewals)
+}
 
 func (r *room) leave(c *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.conns, c)
-}
-
-// cut ends every connection without a word. What was sent before can be read.
-func (r *room) cutAll() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for c := range r.conns {
-		c.send(&frame{then: cut})
-		delete(r.conns, c)
-	}
 }
 
 func (r *room) state() RoomState {
@@ -186,13 +195,6 @@ func (r *room) state() RoomState {
 func (r *room) settle() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-}
-
-// silent is whether the room says nothing at all.
-func (r *room) silent() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.faults.Silence
 }
 
 // run pushes for as long as anybody is connected.
@@ -231,17 +233,28 @@ func (r *room) push(every time.Duration) (time.Duration, bool) {
 		r.running = false
 		return 0, false
 	}
-	if r.faults.Silence || r.simulator.stopped.Load() {
+	if r.mute() || r.simulator.stopped.Load() {
 		return every, true
 	}
 	rate := r.options.Rate
 	if rate == 0 {
 		rate = r.simulator.options.Rate
 	}
+	if r.faults.Burst > 0 {
+		rate *= r.faults.Burst
+	}
 	frames, interval, err := r.generator.next(every, rate)
 	if err != nil {
 		r.simulator.options.Logger.Error("inventing a push", "live_id", r.liveID, "error", err)
 		return every, true
+	}
+	for range r.faults.Garbage {
+		f, err := r.generator.garbage()
+		if err != nil {
+			r.simulator.options.Logger.Error("inventing garbage", "live_id", r.liveID, "error", err)
+			break
+		}
+		frames = append(frames, f)
 	}
 	for _, f := range frames {
 		for c := range r.conns {

@@ -69,25 +69,6 @@ func (s *Simulator) SetAnswer(liveID string, answer Answer) error {
 	})
 }
 
-// SetFaults makes the room's sockets so from now on.
-func (s *Simulator) SetFaults(liveID string, faults Faults) error {
-	return s.with(liveID, func(r *room) error {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.faults = faults
-		return nil
-	})
-}
-
-// Cut ends every connection in the room without a close message, as a failing
-// network does. What was sent before can still be read.
-func (s *Simulator) Cut(liveID string) error {
-	return s.with(liveID, func(r *room) error {
-		r.cutAll()
-		return nil
-	})
-}
-
 // ShortLink is the room's link to share, which redirects to its page.
 func (s *Simulator) ShortLink(liveID string) string { return s.url + "/s/" + shortCode(liveID) }
 
@@ -105,6 +86,13 @@ func (s *Simulator) room(liveID string) *room {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.rooms[liveID]
+}
+
+// byCode is the room of a short link, nil when there is none.
+func (s *Simulator) byCode(code string) *room {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.codes[code]
 }
 
 func (s *Simulator) everyRoom() []*room {

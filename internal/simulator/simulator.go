@@ -34,6 +34,10 @@ type Options struct {
 	PushEvery time.Duration
 	// Heartbeat is the interval that clients are told, 20 s when 0.
 	Heartbeat time.Duration
+	// Confirm makes clients confirm what they read, so that the ledger can tell
+	// it from what was only written: it pings them after their frames, and a
+	// client answers a ping when it asks for what comes after it.
+	Confirm bool
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -70,12 +74,14 @@ type Simulator struct {
 	upgrader websocket.Upgrader
 
 	frames  atomic.Uint64 // written to sockets
+	pending atomic.Int64  // of them: on open connections, to be confirmed
+	unknown atomic.Uint64 // of them: not confirmed, and never will be
 	stopped atomic.Bool   // no more pushes
 
 	mu        sync.RWMutex // before a room's mu
 	rooms     map[string]*room
 	entrances map[string]*room // by liveStreamId and token, also of broadcasts that are over
-	codes     map[string]*room // by the code of the short link
+	codes     map[string]*room // by the code of the short link and of the websocket URLs
 
 	// ctx ends when the simulator closes; work are the goroutines to wait for.
 	ctx    context.Context
@@ -180,7 +186,7 @@ func (s *Simulator) track(c *conn, there bool) {
 
 // StopPushing ends all pushes for good. Connections stay, and heartbeats and
 // entries are answered. When it returns, everything pushed is written and in
-// the ledger, or its connection is gone.
+// the ledger, or its connection is gone or half open.
 func (s *Simulator) StopPushing() {
 	s.stopped.Store(true)
 	for _, room := range s.everyRoom() {
@@ -190,6 +196,9 @@ func (s *Simulator) StopPushing() {
 	type wait struct{ flushed, written <-chan struct{} }
 	var waits []wait
 	for c := range s.conns {
+		if room := c.room.Load(); room != nil && room.frozen() != nil {
+			continue
+		}
 		waits = append(waits, wait{c.flushed(), c.written})
 	}
 	s.lifeMu.Unlock()
@@ -211,13 +220,20 @@ type Stats struct {
 	Connections int            `json:"connections"`
 	// Frames were written to sockets, each connection counted.
 	Frames uint64 `json:"frames"`
+	// With Options.Confirm, Pending of them are on open connections and have yet
+	// to be confirmed, and Unknown went to connections that ended before that:
+	// whether those were read is not known. Each connection counts.
+	Pending int64  `json:"pending"`
+	Unknown uint64 `json:"unknown"`
 	// Sent is the rows that were sent, by table.
 	Sent map[string]uint64 `json:"sent"`
 }
 
 // Stats counts rooms, connections, frames and rows.
 func (s *Simulator) Stats() Stats {
-	stats := Stats{Rooms: make(map[string]int), Frames: s.frames.Load(), Sent: s.ledger.Counts()}
+	stats := Stats{
+		Rooms: make(map[string]int), Frames: s.frames.Load(), Pending: s.pending.Load(), Unknown: s.unknown.Load(), Sent: s.ledger.Counts(),
+	}
 	for _, room := range s.everyRoom() {
 		stats.Rooms[room.state().State]++
 	}

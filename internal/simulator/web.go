@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,15 +25,24 @@ func (s *Simulator) routes() http.Handler {
 	mux.HandleFunc("GET /live_api/emoji/icon", s.serveIcons)
 	mux.HandleFunc("POST /rest/k/live/byUser", s.serveByUser)
 	mux.HandleFunc("POST /rest/wd/live/gift/all", s.serveCatalogue)
-	mux.HandleFunc("GET /websocket/group1", s.acceptSocket)
-	mux.HandleFunc("GET /websocket/group2", s.acceptSocket)
-	mux.HandleFunc("GET /websocket/dead", hangUp)
+	mux.HandleFunc("GET /websocket/group1/{code}", s.serveSocket)
+	mux.HandleFunc("GET /websocket/group2/{code}", s.serveSocket)
 	s.control(mux)
 	return mux
 }
 
-// hangUp is a websocket URL that nothing answers at.
-func hangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+// serveSocket is one of a room's two websocket URLs. A dead one hangs up.
+func (s *Simulator) serveSocket(w http.ResponseWriter, r *http.Request) {
+	room := s.byCode(r.PathValue("code"))
+	if room == nil {
+		http.NotFound(w, r)
+		return
+	}
+	if room.dead(strings.HasPrefix(r.URL.Path, "/websocket/group1/")) {
+		panic(http.ErrAbortHandler)
+	}
+	s.acceptSocket(w, r)
+}
 
 // object is a JSON object.
 type object map[string]any
@@ -134,14 +144,17 @@ func (s *Simulator) byStream(streamID, call string) (*room, verdict) {
 	return room, v
 }
 
-// entrance is the token and the websocket URLs of the current broadcast.
+// entrance is the token and the websocket URLs of the current broadcast. While
+// reconnects are refused, it is a token that nobody has entered with.
 func (r *room) entrance() (token string, urls []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	base := "ws" + r.simulator.url[len("http"):] + "/websocket/"
-	urls = []string{base + "group1", base + "group2"}
-	if r.faults.DeadFirstURL {
-		urls[0] = base + "dead"
+	code := "/" + shortCode(r.liveID)
+	urls = []string{base + "group1" + code, base + "group2" + code}
+	if r.faults.RefuseReconnect && r.used[r.token()] {
+		r.renewals++
+		r.used[r.token()] = false
 	}
 	return r.token(), urls
 }
@@ -211,9 +224,7 @@ func (s *Simulator) serveByUser(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Simulator) serveShortLink(w http.ResponseWriter, r *http.Request) {
-	s.mu.RLock()
-	room := s.codes[r.PathValue("code")]
-	s.mu.RUnlock()
+	room := s.byCode(r.PathValue("code"))
 	if room == nil {
 		http.NotFound(w, r)
 		return

@@ -145,7 +145,7 @@ func TestCalls(t *testing.T) {
 	room, _ := s.Room(liveID)
 	api := s.URL() + "/live_api/liveroom/"
 	socket := "ws" + s.URL()[len("http"):] + "/websocket/"
-	urls := []string{socket + "group1", socket + "group2"}
+	urls := []string{socket + "group1/" + shortCode(liveID), socket + "group2/" + shortCode(liveID)}
 
 	type info struct {
 		Data struct {
@@ -204,7 +204,7 @@ func TestMobileCalls(t *testing.T) {
 	s, liveID := startLive(t, Options{Seed: 1})
 	room, _ := s.Room(liveID)
 	socket := "ws" + s.URL()[len("http"):] + "/websocket/"
-	urls := []string{socket + "group1", socket + "group2"}
+	urls := []string{socket + "group1/" + shortCode(liveID), socket + "group2/" + shortCode(liveID)}
 	if n := strings.Count(post(t, s.URL()+"/rest/wd/live/gift/all", ""), "unitPrice"); n != len(catalogue) {
 		t.Errorf("%d gifts in the mobile catalogue", n)
 	}
