@@ -7,20 +7,11 @@ import (
 	"time"
 )
 
+// clickhouseScenarios break the store of rows. Where the engine itself can be
+// brought to fail, it does; the proxy plays the rest.
 func clickhouseScenarios() []*scenario {
 	return []*scenario{
-		{
-			name: "clickhouse-stopped", breaks: "ClickHouse is stopped (SIGSTOP) for minutes",
-			inject: func(ctx context.Context, s *stage) error {
-				pids, err := descendants(ctx, s.engines.child.pid(), "embedded-clickhouse")
-				if err != nil {
-					return err
-				}
-				return s.during(ctx, s.span(5*time.Second, 2*time.Minute),
-					func() error { return signalAll(pids, syscall.SIGSTOP) },
-					func() error { return signalAll(pids, syscall.SIGCONT) })
-			},
-		},
+		{name: "clickhouse-stopped", breaks: "ClickHouse is stopped for minutes (SIGSTOP)", inject: freezeEngine},
 		{
 			name: "clickhouse-refuses", breaks: "ClickHouse refuses connections for a while", short: true,
 			inject: func(ctx context.Context, s *stage) error {
@@ -28,36 +19,37 @@ func clickhouseScenarios() []*scenario {
 					func() error { s.clickhouseProxy.close(); return nil }, s.clickhouseProxy.open)
 			},
 		},
+		{name: "clickhouse-killed", breaks: "ClickHouse is killed (kill -9) in the middle of inserts, and comes up again", short: true, inject: killEngine},
+		{name: "clickhouse-cut", breaks: "connections break in the middle of an insert's rows", inject: tricked(cutInsert(nil))},
+		{name: "clickhouse-done-but-no", breaks: "inserts are done, and the connection breaks before the answer", short: true, inject: tricked(loseAnswer)},
+		{name: "clickhouse-late", breaks: "inserts are done, and answered after the worker gave up", flags: impatient, inject: tricked(answerLate)},
+		{name: "clickhouse-hangs", breaks: "ClickHouse takes every request and never answers", flags: impatient, inject: tricked(hang)},
+		{name: "clickhouse-slow", breaks: "every answer of ClickHouse takes a second", inject: tricked(slow(time.Second))},
+		{name: "clickhouse-read-only", breaks: "inserts are answered with 242 TABLE_IS_READ_ONLY", short: true, inject: tricked(say(242, "TABLE_IS_READ_ONLY", notDone))},
+		{name: "clickhouse-no-but-done", breaks: "inserts are done, and answered with 319 UNKNOWN_STATUS_OF_INSERT", inject: tricked(say(319, "UNKNOWN_STATUS_OF_INSERT", done))},
+		{name: "clickhouse-password", breaks: "the password is wrong for a while: all is answered with 516 AUTHENTICATION_FAILED", inject: tricked(say(516, "AUTHENTICATION_FAILED", everything))},
+		{name: "clickhouse-memory", breaks: "the engine's memory limit refuses inserts (241)", inject: tricked(with("max_memory_usage=1000"))},
+		{name: "clickhouse-parts", breaks: "a table has too many parts (252)", inject: altered(
+			"ALTER TABLE comments MODIFY SETTING parts_to_throw_insert = 1", "ALTER TABLE comments RESET SETTING parts_to_throw_insert")},
+		{name: "clickhouse-no-table", breaks: "a table is missing (60)", short: true, inject: altered(
+			"RENAME TABLE comments TO comments_away", "RENAME TABLE comments_away TO comments")},
+		{name: "clickhouse-no-column", breaks: "a column is missing (16)", inject: renamed},
 		{
-			name: "clickhouse-killed", breaks: "ClickHouse is killed (kill -9) again and again and comes up again", inject: killEngine,
+			name: "clickhouse-bad-row", breaks: "a few rows in good batches are refused (469): they alone are in dead_letters", short: true, refused: true,
+			inject: altered("ALTER TABLE comments ADD CONSTRAINT picky CHECK event_id % 97 != 0", "ALTER TABLE comments DROP CONSTRAINT picky"),
+			check: func(ctx context.Context, s *stage) error {
+				wrong, err := s.number(ctx, "SELECT countIf(JSONExtractUInt(row, 'event_id') % 97 != 0 OR table_name != 'comments' OR frame = '') FROM dead_letters")
+				s.expect(wrong == 0, "%d dead letters are not rows that the constraint refuses, with their frames", wrong)
+				return err
+			},
 		},
-		played("clickhouse-cut", "connections break in the middle of an insert's rows", cutInsert),
-		short(played("clickhouse-done-but-no", "inserts are done and the connection breaks before the answer", loseAnswer)),
-		{
-			name: "clickhouse-late", breaks: "inserts are done and answered after the worker gave up",
-			flags: []string{"--insert-timeout=1s"}, inject: tricked(answerLate),
-		},
-		{
-			name: "clickhouse-hangs", breaks: "ClickHouse takes every request and never answers",
-			flags: []string{"--insert-timeout=3s"}, inject: tricked(hang),
-		},
-		played("clickhouse-slow", "every answer of ClickHouse takes a second", slow(time.Second)),
-		short(played("clickhouse-read-only", "inserts are answered with 242 TABLE_IS_READ_ONLY", say(242, "TABLE_IS_READ_ONLY", false))),
-		played("clickhouse-no-but-done", "inserts are done and answered with 241 MEMORY_LIMIT_EXCEEDED", say(241, "MEMORY_LIMIT_EXCEEDED", true)),
-		played("clickhouse-password", "the password is wrong for a while (516)", say(516, "AUTHENTICATION_FAILED", false)),
 	}
 }
 
-func short(sc *scenario) *scenario {
-	sc.short = true
-	return sc
-}
+// impatient workers give an insert up soon.
+var impatient = []string{"--insert-timeout=2s"}
 
-// played is a scenario in which the proxy plays a trick for a while.
-func played(name, breaks string, t trick) *scenario {
-	return &scenario{name: name, breaks: breaks, inject: tricked(t)}
-}
-
+// tricked has the proxy play a trick for a while.
 func tricked(t trick) func(context.Context, *stage) error {
 	return func(ctx context.Context, s *stage) error {
 		before := s.clickhouseProxy.spoiled()
@@ -67,6 +59,22 @@ func tricked(t trick) func(context.Context, *stage) error {
 		s.injected += s.clickhouseProxy.spoiled() - before - 1 // during counted one
 		return err
 	}
+}
+
+// altered changes a table for a while.
+func altered(breaks, mends string) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
+		return s.during(ctx, s.span(5*time.Second, 15*time.Second),
+			func() error { return s.do(ctx, breaks) }, func() error { return s.do(ctx, mends) })
+	}
+}
+
+// renamed takes a column away. A column is renamed by a merge.
+func renamed(ctx context.Context, s *stage) error {
+	if err := s.do(ctx, "SYSTEM START MERGES "+s.name+".comments"); err != nil {
+		return err
+	}
+	return altered("ALTER TABLE comments RENAME COLUMN content TO content_away", "ALTER TABLE comments RENAME COLUMN content_away TO content")(ctx, s)
 }
 
 // during breaks something for a while, mends it and waits until rows are stored.
@@ -85,16 +93,45 @@ func (s *stage) during(ctx context.Context, d time.Duration, breaks, mend func()
 	return s.recover(ctx)
 }
 
+// clickhousePIDs are the processes of the engine.
+func (s *stage) clickhousePIDs(ctx context.Context) ([]int, error) {
+	return descendants(ctx, s.engines.child.pid(), "embedded-clickhouse")
+}
+
+func freezeEngine(ctx context.Context, s *stage) error {
+	pids, err := s.clickhousePIDs(ctx)
+	if err != nil {
+		return err
+	}
+	return s.during(ctx, s.span(5*time.Second, 2*time.Minute),
+		func() error { return signalAll(pids, syscall.SIGSTOP) },
+		func() error { return signalAll(pids, syscall.SIGCONT) })
+}
+
+// killEngine kills the engine when it has half of an insert.
 func killEngine(ctx context.Context, s *stage) error {
 	for range s.times(2, 10) {
 		if err := s.wait(ctx, time.Second, 4*time.Second); err != nil {
 			return err
 		}
-		pids, err := descendants(ctx, s.engines.child.pid(), "embedded-clickhouse")
+		pids, err := s.clickhousePIDs(ctx)
 		if err != nil {
 			return err
 		}
-		if err := signalAll(pids, syscall.SIGKILL); err != nil {
+		killed := make(chan error, 1)
+		s.clickhouseProxy.play(cutInsert(func() {
+			select {
+			case killed <- signalAll(pids, syscall.SIGKILL):
+			default: // it is dead already
+			}
+		}))
+		select {
+		case err = <-killed:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		s.clickhouseProxy.play(nil)
+		if err != nil {
 			return err
 		}
 		s.injected++

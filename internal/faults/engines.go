@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -82,6 +83,8 @@ func (d *databases) execute(ctx context.Context, sql string, args ...any) error 
 }
 
 func (d *databases) exec(ctx context.Context, database, sql string, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
 	conn, err := pgx.Connect(ctx, at(d.engines.postgres, d.engines.postgres.Host, database))
 	if err != nil {
 		return fmt.Errorf("connecting to Postgres: %w", err)
@@ -95,6 +98,8 @@ func (d *databases) exec(ctx context.Context, database, sql string, args ...any)
 
 // lookUp answers the one value that a query on Postgres has.
 func (d *databases) lookUp(ctx context.Context, sql string, args ...any) (value string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
 	conn, err := pgx.Connect(ctx, at(d.engines.postgres, d.engines.postgres.Host, d.name))
 	if err != nil {
 		return "", fmt.Errorf("connecting to Postgres: %w", err)
@@ -106,10 +111,14 @@ func (d *databases) lookUp(ctx context.Context, sql string, args ...any) (value 
 	return value, nil
 }
 
-// do runs a statement in the scenario's ClickHouse database.
-func (d *databases) do(ctx context.Context, sql string) error {
-	_, err := d.ask(ctx, d.name, sql)
-	return err
+// do runs statements in the scenario's ClickHouse database.
+func (d *databases) do(ctx context.Context, statements ...string) error {
+	for _, sql := range statements {
+		if _, err := d.ask(ctx, d.name, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // number answers the one number that a query on ClickHouse has.
@@ -140,7 +149,12 @@ func (d *databases) pairs(ctx context.Context, sql string) (map[uint64]uint64, e
 	}
 }
 
+// askTime is how long an engine may take to answer the harness.
+const askTime = time.Minute
+
 func (d *databases) ask(ctx context.Context, database, sql string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
 	u := url.URL{Scheme: "http", Host: d.engines.clickhouse.Host, Path: "/", RawQuery: url.Values{"database": {database}}.Encode()}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(sql))
 	if err != nil {

@@ -212,35 +212,64 @@ func answerLate(x *exchange) bool {
 	return hang(x)
 }
 
-// cutInsert sends half of an insert to the engine and breaks both connections.
-func cutInsert(x *exchange) bool {
-	if x.insert == "" {
-		return false
-	}
-	rows, err := io.ReadAll(x.r.Body)
-	if err != nil {
-		x.hangUp()
-	}
-	half := io.MultiReader(bytes.NewReader(rows[:len(rows)/2]), broken{})
-	if response, err := x.ask(x.r.Context(), half, x.r.ContentLength); err == nil {
-		response.Body.Close()
-	}
-	x.hangUp()
-	return true
-}
-
-// broken is the rest of a body that does not come.
-type broken struct{}
-
-func (broken) Read([]byte) (int, error) { return 0, errors.New("cut by the proxy") }
-
-// say answers inserts with an exception; they are done all the same when done.
-func say(code int, name string, done bool) trick {
+// cutInsert sends half of an insert to the engine, does something and breaks
+// both connections.
+func cutInsert(between func()) trick {
 	return func(x *exchange) bool {
 		if x.insert == "" {
 			return false
 		}
-		if done {
+		rows, err := io.ReadAll(x.r.Body)
+		if err != nil {
+			x.hangUp()
+		}
+		half := io.MultiReader(bytes.NewReader(rows[:len(rows)/2]), broken{between})
+		if response, err := x.ask(x.r.Context(), half, x.r.ContentLength); err == nil {
+			response.Body.Close()
+		}
+		x.hangUp()
+		return true
+	}
+}
+
+// broken is the rest of a body that does not come.
+type broken struct{ first func() }
+
+func (b broken) Read([]byte) (int, error) {
+	if b.first != nil {
+		b.first()
+	}
+	return 0, errors.New("cut by the proxy")
+}
+
+// with adds settings to what is asked, so that the engine itself fails.
+func with(settings string) trick {
+	return func(x *exchange) bool {
+		if x.insert == "" {
+			return false
+		}
+		x.r.URL.RawQuery += "&" + settings
+		x.pass()
+		return true
+	}
+}
+
+// outcome is what becomes of a request that is answered with an exception.
+type outcome int
+
+const (
+	notDone    outcome = iota // an insert is not done
+	done                      // an insert is done all the same
+	everything                // nothing at all is done
+)
+
+// say answers with an exception of the proxy's own.
+func say(code int, name string, o outcome) trick {
+	return func(x *exchange) bool {
+		if x.insert == "" && o != everything {
+			return false
+		}
+		if o == done {
 			x.done()
 		}
 		x.say(code, name)

@@ -18,14 +18,18 @@ type scenario struct {
 	rate    float64
 	workers int
 	flags   []string
-	// sockets says that the fault loses what is on its way in sockets. Then
-	// what was in the spool counts as received and must be stored, and for the
-	// rest the view gaps must say that nobody heard the room. Otherwise every
-	// event that was sent must be stored.
-	sockets bool
+	// sockets says that the fault destroys what is on its way in sockets. Then
+	// what was in the spool, or was confirmed to the simulator, must be stored,
+	// and for the rest the view gaps must say that nobody heard the room.
+	// disk says that it destroys parts of the spool. Then what is left there
+	// must be stored. Without both, every event that was sent must be.
+	sockets, disk bool
 	// twice says that two workers may store the same event, which readers see
 	// once. Otherwise that is a failure, whatever readers see.
 	twice bool
+	// refused says that rows are refused, which must then be in dead_letters and
+	// nowhere else. Otherwise that must be empty.
+	refused bool
 	// inject breaks things, mends them and waits until rows are stored again.
 	// When it is called every room is heard and pushes; when it returns the
 	// fault is over and all workers run.

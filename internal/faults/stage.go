@@ -96,8 +96,8 @@ func (s *stage) prepare(ctx context.Context) error {
 // heard waits until every room is connected and rows are stored.
 func (s *stage) heard(ctx context.Context) error {
 	return until(ctx, time.Minute, "every room is heard and rows are stored", func() (bool, error) {
-		stats, err := s.kuaishou.stats(ctx)
-		if err != nil || stats.Connections < len(s.kuaishou.rooms) {
+		open, err := s.kuaishou.connections(ctx)
+		if err != nil || open < len(s.kuaishou.rooms) {
 			return false, err
 		}
 		n, err := s.number(ctx, "SELECT count() FROM comments")
@@ -108,8 +108,8 @@ func (s *stage) heard(ctx context.Context) error {
 // connected waits until so many rooms are.
 func (s *stage) connected(ctx context.Context, rooms int) error {
 	return until(ctx, time.Minute, fmt.Sprintf("%d rooms are connected", rooms), func() (bool, error) {
-		stats, err := s.kuaishou.stats(ctx)
-		return stats.Connections == rooms, err
+		open, err := s.kuaishou.connections(ctx)
+		return open == rooms, err
 	})
 }
 

@@ -10,10 +10,10 @@ import (
 // printTable writes the results for a terminal.
 func printTable(w io.Writer, results []*result) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "fault\tevents\tfaults\tlost\tdoubled\taltered\tunheard\trecovery\tseconds\tverdict\t")
+	fmt.Fprintln(table, "fault\tevents\tfaults\tlost\tdoubled\taltered\tdestroyed\trecovery\tseconds\tverdict\t")
 	for _, r := range results {
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f s\t%.0f\t%s\t\n",
-			r.Name, r.Events, r.Faults, r.Lost, r.Doubled, r.Altered, r.Unheard, r.Recovery, r.Seconds, r.verdict())
+			r.Name, r.Events, r.Faults, r.Lost, r.Doubled, r.Altered, r.Destroyed, r.Recovery, r.Seconds, r.verdict())
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -47,17 +47,18 @@ sent, and what was on disk, with what is stored. Do not edit it: `+"`make faults
 - lost: rows that should be stored and are not. For faults that kill the worker, what was in its spool when it died.
 - doubled: rows that readers see more than once.
 - altered: stored rows that were never sent like this.
-- unheard: rows that were sent into a socket that nobody read any more; the view `+"`gaps`"+` tells of each.
+- destroyed: rows that the fault itself destroyed, in the socket of a process that was killed, of which the view `+"`gaps`"+` tells,
+  or in a file that was damaged, of which the log tells.
 - recovery: the longest time from the end of a fault until a row received after it is stored.
 
 FAULTS_MINUTES=%v FAULTS_SEED=%d
 
-| fault | what is broken | events | faults | lost | doubled | altered | unheard | recovery | verdict |
+| fault | what is broken | events | faults | lost | doubled | altered | destroyed | recovery | verdict |
 |---|---|--:|--:|--:|--:|--:|--:|--:|---|
 `, o.Minutes, o.Seed)
 	for _, r := range results {
 		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d | %.1f s | %s |\n",
-			r.Name, r.Breaks, r.Events, r.Faults, r.Lost, r.Doubled, r.Altered, r.Unheard, r.Recovery, r.verdict())
+			r.Name, r.Breaks, r.Events, r.Faults, r.Lost, r.Doubled, r.Altered, r.Destroyed, r.Recovery, r.verdict())
 	}
 	return b.String()
 }

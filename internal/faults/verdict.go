@@ -11,17 +11,19 @@ import (
 
 // result is a line of the table.
 type result struct {
-	Name     string  `json:"name"`
-	Breaks   string  `json:"breaks"`
-	Events   int     `json:"events"`   // rows that were sent
-	Faults   int     `json:"faults"`   // injected
-	Lost     int     `json:"lost"`     // rows that should be stored and are not
-	Doubled  int     `json:"doubled"`  // rows that readers see more than once
-	Altered  int     `json:"altered"`  // rows that were never sent like this
-	Repeated int     `json:"repeated"` // rows that are stored twice, whether or not readers see it
-	Unheard  int     `json:"unheard"`  // rows that were sent into a socket that nobody read any more
-	Recovery float64 `json:"recovery_seconds"`
-	Seconds  float64 `json:"seconds"`
+	Name     string `json:"name"`
+	Breaks   string `json:"breaks"`
+	Events   int    `json:"events"`   // rows that were sent
+	Faults   int    `json:"faults"`   // injected
+	Lost     int    `json:"lost"`     // rows that should be stored and are not
+	Doubled  int    `json:"doubled"`  // rows that readers see more than once
+	Altered  int    `json:"altered"`  // rows that were never sent like this
+	Repeated int    `json:"repeated"` // rows that are stored twice, whether or not readers see it
+	// Destroyed are rows that the fault itself destroyed: in the socket of a
+	// process that was killed, or in a file that was damaged.
+	Destroyed int     `json:"destroyed"`
+	Recovery  float64 `json:"recovery_seconds"`
+	Seconds   float64 `json:"seconds"`
 	// Failures are empty when all is well.
 	Failures []string `json:"failures"`
 	Notes    []string `json:"notes"`
@@ -67,7 +69,7 @@ func play(ctx context.Context, e *engines, sc *scenario, o *options) (r *result,
 
 // finish ends all pushes and all workers, which load what they have.
 func (s *stage) finish(ctx context.Context) error {
-	if err := s.kuaishou.stopPushing(ctx); err != nil {
+	if err := s.kuaishou.StopPushing(ctx); err != nil {
 		return err
 	}
 	for _, w := range s.workers {
@@ -88,7 +90,7 @@ func (s *stage) finish(ctx context.Context) error {
 
 // compare compares what was sent, and what was in spools, with what is stored.
 func (s *stage) compare(ctx context.Context, r *result) error {
-	ledger, err := simulator.FetchLedger(ctx, s.kuaishou.url)
+	ledger, err := s.kuaishou.Ledger(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,12 +112,19 @@ func (s *stage) compare(ctx context.Context, r *result) error {
 	}
 	r.Events, r.Doubled, r.Altered, r.Repeated = seen.Sent, seen.Doubled, seen.Extra, stored.Doubled
 	r.Lost = max(0, lost-letters)
-	if missing := max(0, seen.Missing-letters); s.scenario.sockets {
-		r.Unheard = max(0, missing-r.Lost)
-	} else {
+	missing := max(0, seen.Missing-letters)
+	switch {
+	case !s.scenario.sockets && !s.scenario.disk:
 		r.Lost = max(r.Lost, missing)
+	case !s.scenario.disk:
+		r.Lost = max(r.Lost, seen.Lost-letters)
 	}
-	s.expect(letters == s.letters, "%d rows are in dead_letters, not %d", letters, s.letters)
+	r.Destroyed = max(0, missing-r.Lost)
+	if s.scenario.refused {
+		s.expect(letters > 0 && letters == seen.Missing, "%d rows are in dead_letters, and %d in no other table", letters, seen.Missing)
+	} else {
+		s.expect(letters == 0, "%d rows are in dead_letters", letters)
+	}
 	s.expect(r.Lost == 0, "%d rows are lost: %v", r.Lost, missingByKind(seen))
 	s.expect(r.Doubled == 0, "readers see %d rows twice", r.Doubled)
 	s.expect(r.Altered == 0, "%d rows were never sent like this", r.Altered)

@@ -23,7 +23,7 @@ func newWorker(s *stage, name string, flags []string) *worker {
 	dir := filepath.Join(s.program.dir, name)
 	w := &worker{stage: s, name: name, spool: filepath.Join(dir, "spool")}
 	w.args = append([]string{
-		"run", "--data-dir", dir, "--worker", name, "--kuaishou-url", s.kuaishou.url,
+		"run", "--data-dir", dir, "--worker", name, "--kuaishou-url", s.kuaishou.URL,
 		"--postgres", s.postgres(s.postgresProxy.address), "--clickhouse", s.clickhouse(s.clickhouseProxy.address),
 		"--no-migrate", "--page-interval=-1s", "--http-listen=", "--lease=" + lease.String(), "--segment-bytes=65536", "--drain-timeout=2m",
 	}, flags...)
