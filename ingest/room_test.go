@@ -256,7 +256,7 @@ func TestRoomSurvivesGiantMessages(t *testing.T) {
 	if len(r.frames) != 5 || len(r.frames[3].Data) != maxMessage {
 		t.Errorf("%d frames kept, want 5 with one of 16 MiB", len(r.frames))
 	}
-	if !strings.Contains(r.log.String(), "larger than 16 MiB") {
+	if !strings.Contains(r.log.String(), "larger than 16773120 bytes") {
 		t.Errorf("not logged: %s", r.log.String())
 	}
 }
