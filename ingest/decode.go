@@ -104,6 +104,8 @@ func (d *Decoder) start(message *kuaishou.SocketMessage, offset int64) {
 		EventTime:       at,
 		EventTimeSource: source,
 		ReceivedAt:      received,
+		SessionID:       d.frame.GetSessionId(),
+		FrameNumber:     d.frame.GetFrameNumber(),
 		Offset:          offset,
 	}
 }
