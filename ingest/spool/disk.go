@@ -57,7 +57,7 @@ func (osDisk) SyncDir(dir string) error {
 
 // writeDurable puts data into path as a whole or not at all.
 func writeDurable(d disk, path string, data []byte) error {
-	tmp := path + ".tmp"
+	tmp := path + unfinished
 	f, err := d.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)

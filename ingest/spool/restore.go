@@ -51,6 +51,11 @@ func (s *Spool) list() (unfinished []*segment, err error) {
 		return nil, err
 	}
 	for _, f := range files {
+		if isUnfinished(f.Name()) {
+			if err := removeIfThere(s.disk, filepath.Join(s.dir, f.Name())); err != nil {
+				return nil, err
+			}
+		}
 		name, state, ok := splitFile(f.Name())
 		if !ok {
 			continue
@@ -70,8 +75,10 @@ func (s *Spool) list() (unfinished []*segment, err error) {
 		case sealed:
 			s.sealed = append(s.sealed, seg)
 			s.bytes += seg.size
-		case done:
-			s.archive.add(archived{seg.name, seg.size, seg.wrote})
+		case done, packed:
+			if err := s.takeArchived(seg, state); err != nil {
+				return nil, err
+			}
 		case bad:
 			s.counts.bad.add(seg.size)
 		}
