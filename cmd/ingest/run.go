@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -152,11 +151,7 @@ func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, 
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	directory := f.Spool
-	if directory == "" {
-		directory = filepath.Join(dataDir, "spool")
-	}
-	p.spool, err = spool.Open(directory, spool.Options{
+	p.spool, err = spool.Open(spoolFolder(f.Spool, dataDir), spool.Options{
 		SegmentBytes: f.SegmentBytes, MaxBytes: f.SpoolMax, Keep: f.Keep, KeepBytes: f.KeepBytes, Logger: logger,
 	})
 	if err != nil {

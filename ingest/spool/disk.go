@@ -89,10 +89,10 @@ func makeDir(d disk, dir string) error {
 	return d.SyncDir(filepath.Dir(dir))
 }
 
-// lockDir takes the directory for this process. The kernel gives the lock back
-// when the process ends, however it ends.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o640)
+// lockFile takes the file at path, which is made, for this process. The kernel
+// gives the lock back when the process ends, however it ends.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return nil, err
 	}

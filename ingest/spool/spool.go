@@ -93,7 +93,7 @@ func prepare(dir string, o Options, d disk) (_ *Spool, err error) {
 	if err := makeDir(d, dir); err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(dir)
+	lock, err := lockFile(filepath.Join(dir, "lock"))
 	if err != nil {
 		return nil, err
 	}
