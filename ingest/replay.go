@@ -3,15 +3,12 @@ package ingest
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/protobuf/proto"
 
 	"kslive/ingest/spool"
 	kuaishou "kslive/proto"
@@ -56,10 +53,6 @@ type ReplayProgress struct {
 	Tables     map[string]TableReplay `json:"tables"`
 }
 
-// slack is for how much the clock may have been set back while segments were
-// written: those that may hold frames of the wanted time are read.
-const slack = time.Hour
-
 // ErrReplayRuns is returned by Replay while another one works on the spool.
 var ErrReplayRuns = errors.New("another replay of this spool is running")
 
@@ -73,19 +66,16 @@ var ErrReplayRuns = errors.New("another replay of this spool is running")
 // next run with the same Arguments goes on from there. Trouble with ClickHouse
 // is logged and waited out, until ctx is done.
 func Replay(ctx context.Context, o ReplayOptions) (ReplayProgress, error) {
-	archive, err := spool.OpenArchive(o.Spool)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ReplayProgress{}, fmt.Errorf("there is no spool in %s", o.Spool)
-	}
+	archive, err := openArchive(o.Spool, o.Logger)
 	if err != nil {
 		return ReplayProgress{}, err
 	}
 	r := &replayer{
 		inserter: inserter{warehouse: o.Warehouse, metrics: NewMetrics(prometheus.NewRegistry()), logger: o.Logger},
-		options:  o, archive: archive, decoder: NewDecoder(nil), window: newReplayWindow(o.WindowRows),
+		options:  o, archiveReader: archive, decoder: NewDecoder(nil), window: newReplayWindow(o.WindowRows),
 	}
 	if !o.DryRun {
-		lock, err := archive.Lock("replay.lock")
+		lock, err := archive.archive.Lock("replay.lock")
 		if errors.Is(err, spool.ErrLocked) {
 			return ReplayProgress{}, ErrReplayRuns
 		}
@@ -106,8 +96,8 @@ func Replay(ctx context.Context, o ReplayOptions) (ReplayProgress, error) {
 // replayer is one replay. One goroutine uses it, but for what repair says.
 type replayer struct {
 	inserter
+	*archiveReader
 	options  ReplayOptions
-	archive  *spool.Archive
 	decoder  *Decoder
 	window   *replayWindow
 	progress replayNote
@@ -117,17 +107,26 @@ type replayer struct {
 // run goes through the archive. A window ends where it is full, which may be in
 // the middle of a segment.
 func (r *replayer) run(ctx context.Context) error {
-	if n := r.archive.Bad().Segments; n > 0 {
-		r.logger.Warn("segments that were set aside as .bad are not replayed", "segments", n)
-	}
-	segments := r.wanted()
+	r.since, r.until, r.lives = r.progress.Since, r.progress.Until, r.options.Lives
+	segments := r.segments()
 	for _, segment := range segments {
 		r.said.Of++
 		r.said.OfBytes += segment.Bytes
 	}
+	visit := func(frame *kuaishou.Frame, at archivedFrame) error {
+		r.window.add(r.decoder, frame, at)
+		if r.window.full() {
+			return r.repair(ctx)
+		}
+		return nil
+	}
 	for _, segment := range segments {
-		if segment.Name >= r.progress.Segment {
-			if err := r.readSegment(ctx, segment.Name); err != nil {
+		if segment.Name >= r.progress.Segment { // a run before this one has done those before
+			from := int64(0)
+			if segment.Name == r.progress.Segment {
+				from = r.progress.Offset
+			}
+			if err := r.read(segment.Name, from, visit); err != nil {
 				return err
 			}
 		}
@@ -136,59 +135,6 @@ func (r *replayer) run(ctx context.Context) error {
 		r.say()
 	}
 	return r.repair(ctx)
-}
-
-// wanted are the segments that may hold frames of the wanted time.
-func (r *replayer) wanted() []spool.Archived {
-	return slices.DeleteFunc(slices.Clone(r.archive.Segments()), func(s spool.Archived) bool {
-		return !r.progress.Since.IsZero() && s.To.Add(slack).Before(r.progress.Since) ||
-			!r.progress.Until.IsZero() && s.From.Add(-slack).After(r.progress.Until)
-	})
-}
-
-// readSegment brings a segment's frames into the window.
-func (r *replayer) readSegment(ctx context.Context, name string) error {
-	contents, err := r.archive.Read(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		r.said.Gone++
-		return nil
-	}
-	if err != nil {
-		r.said.Unreadable++
-		r.logger.Error("an archived segment cannot be read and is left out", "segment", name, "err", err)
-		return nil
-	}
-	if gaps, lost := contents.Damage(); gaps > 0 {
-		r.logger.Error("an archived segment is damaged; the rest of it is replayed", "segment", name, "damaged_places", gaps, "damaged_bytes", lost)
-	}
-	var frame kuaishou.Frame
-	for offset, record := range contents.Records() {
-		if name == r.progress.Segment && offset < r.progress.Offset {
-			continue // a run before this one has done it
-		}
-		if err := proto.Unmarshal(record, &frame); err != nil {
-			r.logger.Error("a record of the archive is not a frame", "segment", name, "offset", offset, "err", err)
-			continue
-		}
-		if !r.wants(&frame) {
-			continue
-		}
-		r.said.Frames++
-		r.window.add(r.decoder, &frame, archivedFrame{name, offset, record})
-		if r.window.full() {
-			if err := r.repair(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (r *replayer) wants(frame *kuaishou.Frame) bool {
-	at := time.UnixMilli(frame.GetReceivedAt())
-	return (r.progress.Since.IsZero() || !at.Before(r.progress.Since)) &&
-		(r.progress.Until.IsZero() || !at.After(r.progress.Until)) &&
-		(len(r.options.Lives) == 0 || slices.Contains(r.options.Lives, frame.GetLiveId()))
 }
 
 // repair makes the tables right for the window's frames, several tables at a
@@ -227,6 +173,7 @@ func (r *replayer) repair(ctx context.Context) error {
 }
 
 func (r *replayer) say() {
+	r.said.Frames, r.said.Gone, r.said.Unreadable = r.frames, r.gone, r.unreadable
 	if r.options.Progress != nil {
 		r.options.Progress(r.said)
 	}

@@ -52,7 +52,7 @@ func (r *replayer) begin() error {
 		r.logger.Warn("an unfinished replay had other arguments; this one begins anew")
 	default:
 		r.progress = noted
-		r.said.Resumed, r.said.Frames = true, noted.Frames
+		r.said.Resumed, r.frames = true, noted.Frames
 		for table, counts := range noted.Tables {
 			r.said.Tables[table] = counts
 		}
@@ -66,7 +66,7 @@ func (r *replayer) note() error {
 	if r.options.DryRun {
 		return nil
 	}
-	r.progress.Frames, r.progress.Tables = r.said.Frames, r.said.Tables
+	r.progress.Frames, r.progress.Tables = r.frames, r.said.Tables
 	data, err := json.Marshal(r.progress)
 	if err != nil {
 		return fmt.Errorf("noting how far the replay is: %w", err)

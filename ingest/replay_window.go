@@ -32,13 +32,6 @@ type replayWindow struct {
 	first, last    int64
 }
 
-// archivedFrame is where a frame stands.
-type archivedFrame struct {
-	segment string
-	offset  int64
-	record  []byte
-}
-
 func newReplayWindow(rows int) *replayWindow {
 	w := &replayWindow{rows: cmp.Or(rows, windowRows), heard: make(map[frameKey]bool), records: make(map[frameKey]bool)}
 	w.reset()

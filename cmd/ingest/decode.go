@@ -35,8 +35,8 @@ func (c *decodeCommand) Run(p *process) error {
 		c.Files = []string{"-"}
 	}
 	rows := newRowPrinter(p.stdout)
-	decoder := ingest.NewDecoder(func(message string, field int32) {
-		p.logger.Debug("unknown field", "message", message, "field", field)
+	decoder := ingest.NewDecoder(func(u ingest.UnknownField) {
+		p.logger.Debug("unknown field", "message", u.Message, "field", u.Number)
 	})
 	for _, name := range c.Files {
 		frames, err := c.read(p.stdin, name)

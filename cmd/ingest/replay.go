@@ -62,6 +62,8 @@ func (c *replayCommand) Run(p *process) error {
 	})
 	view.end()
 	switch {
+	case p.taking.Err() != nil && c.DryRun:
+		return exitError{exitFailed, "stopped"}
 	case p.taking.Err() != nil:
 		return exitError{exitFailed, "stopped; the same command goes on from here"}
 	case errors.Is(err, ingest.ErrReplayRuns):
