@@ -107,14 +107,14 @@ func (m *Metrics) countUnheard(unheard bool) {
 }
 
 // unknownField counts a field that no message declares.
-func (m *Metrics) unknownField(message string, field int32) {
+func (m *Metrics) unknownField(u UnknownField) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key := unknownKey{message, field}
+	key := unknownKey{u.Message, u.Number}
 	counter, seen := m.unknown[key]
 	if !seen {
 		if len(m.unknown) < maxUnknownFields {
-			counter = m.unknownFields.WithLabelValues(message, fmt.Sprint(field))
+			counter = m.unknownFields.WithLabelValues(u.Message, fmt.Sprint(u.Number))
 			m.unknown[key] = counter
 		} else {
 			counter = m.unknownFields.WithLabelValues("other", "other")

@@ -58,8 +58,8 @@ func TestRoomHearsUntilTheEnd(t *testing.T) {
 		t.Errorf("the text message or the last push is not as it was sent")
 	}
 	first := r.frames[0]
-	for _, frame := range r.frames {
-		if frame.LiveId != testLiveID || frame.LiveStreamId != "o7JXLjlM8Rt" || frame.Epoch != 42 || frame.SessionId == 0 ||
+	for i, frame := range r.frames {
+		if frame.LiveId != testLiveID || frame.LiveStreamId != "o7JXLjlM8Rt" || frame.Epoch != 42 || frame.SessionId == 0 || frame.FrameNumber != uint32(i+1) ||
 			frame.SessionId != first.SessionId || time.Since(time.UnixMilli(frame.ReceivedAt)).Abs() > time.Minute {
 			t.Errorf("frame %v", frame)
 		}

@@ -161,12 +161,17 @@ func (s *setting) spooledFrames(t *testing.T) []*kuaishou.Frame {
 
 func (s *setting) readSpool() ([]*kuaishou.Frame, error) {
 	var frames []*kuaishou.Frame
-	for _, state := range []string{".done", ".sealed", ".active"} {
+	read := map[string]bool{} // while a segment is packed there are two files of it
+	for _, state := range []string{".done", ".done.zst", ".sealed", ".active"} {
 		names, err := filepath.Glob(filepath.Join(s.dir, "spool", "*"+state))
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range names {
+			if read[strings.TrimSuffix(name, state)] {
+				continue
+			}
+			read[strings.TrimSuffix(name, state)] = true
 			segment, err := readSegment(name)
 			if err != nil {
 				return nil, err
