@@ -11,26 +11,25 @@ func TestManyLives(t *testing.T) {
 	const rows = 10_000
 	l := openLives(t, newDatabase(t), "worker")
 	execute(t, l, "INSERT INTO lives (live_id) SELECT 'live' || n FROM generate_series(1, $1) n", rows)
-	held, ids, changes := map[int64]int64{}, []int64{}, []StateChange{}
+	held, changes := map[int64]int64{}, []StateChange{}
 	steps := []struct {
 		name string
 		call func() (rows int, err error)
 	}{
 		{"claim", func() (int, error) {
-			lives, err := l.Claim(t.Context(), rows)
+			lives, err := l.Claim(t.Context(), Claims{Limit: rows})
 			for _, live := range lives {
 				held[live.ID] = live.Epoch
-				ids = append(ids, live.ID)
 				changes = append(changes, StateChange{ID: live.ID, Epoch: live.Epoch, Report: Report{State: StateLive}})
 			}
 			return len(lives), err
 		}},
 		{"renew", func() (int, error) {
-			kept, _, err := l.Renew(t.Context(), held)
+			kept, _, err := l.Renew(t.Context(), held, rows)
 			return len(kept), err
 		}},
 		{"unwanted", func() (int, error) {
-			unwanted, err := l.Unwanted(t.Context(), ids)
+			unwanted, _, err := l.Unwanted(t.Context(), held)
 			return rows - len(unwanted), err
 		}},
 		{"report", func() (int, error) { return rows, l.Report(t.Context(), changes) }},
