@@ -143,6 +143,8 @@ func causeOfLeaving(ctx context.Context) string {
 		return causeUnwanted
 	case errors.Is(cause, errLeaseLost):
 		return causeLeaseLost
+	case errors.Is(cause, errHandedOver):
+		return causeHandedOver
 	case errors.Is(cause, errSpoolFull):
 		return causeSpoolFull
 	case errors.Is(cause, errStopping):

@@ -109,12 +109,15 @@ func (s *setting) start(t *testing.T, args ...string) *child {
 	return c
 }
 
+// lease is that of the workers in tests.
+const lease = 4 * time.Second
+
 // startRun starts `ingest run` on the setting.
 func (s *setting) startRun(t *testing.T, clickhouse string, more ...string) *child {
 	t.Helper()
 	return s.start(t, append([]string{
 		"run", "--data-dir", s.dir, "--postgres", s.engines.Postgres, "--clickhouse", clickhouse,
-		"--kuaishou-url", s.simulator.URL(), "--page-interval=-1s", "--http-listen=", "--lease=4s", "--log-level=warn",
+		"--kuaishou-url", s.simulator.URL(), "--page-interval=-1s", "--http-listen=", "--lease=" + lease.String(), "--log-level=warn",
 	}, more...)...)
 }
 

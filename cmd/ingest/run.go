@@ -31,10 +31,10 @@ func (f kuaishouFlags) client(logger *slog.Logger) (*ingest.Client, error) {
 
 // ingestFlags tune the ingester.
 type ingestFlags struct {
-	Worker       string        `help:"Name of this worker; it must differ between workers. Default: host name and process." placeholder:"NAME"`
-	MaxRooms     int           `help:"Rooms that this worker holds at most." default:"5000"`
+	Worker       string        `help:"Name of this worker; a second one of the same name refuses to start. Default: host name and process." placeholder:"NAME"`
+	MaxRooms     int           `help:"Rooms that this worker holds at most. Workers share the rooms in proportion to it." default:"5000"`
 	PollEvery    time.Duration `help:"How often lives is looked at; a notification from Postgres makes it sooner." default:"1s"`
-	Lease        time.Duration `help:"How long a claimed room stays this worker's when it dies." default:"30s"`
+	Lease        time.Duration `help:"How long a claimed room stays this worker's when it dies; then the others take it over." default:"30s"`
 	Spool        string        `help:"Folder of the spool; default: spool in the data folder." type:"path" placeholder:"DIR"`
 	SpoolMax     int64         `help:"Bytes that may wait in the spool; near it, rooms are closed until ClickHouse has caught up." default:"21474836480" placeholder:"BYTES"`
 	SegmentBytes int64         `help:"Size at which a segment of the spool is sealed, and so the largest batch." default:"16777216" placeholder:"BYTES"`
