@@ -3,12 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"kslive/ingest"
@@ -76,38 +74,6 @@ func (c *livesAdd) Run(p *process, parent *livesCommand) error {
 			fmt.Fprintf(p.stdout, "%d added, %d were there already\n", len(added), len(rows)-len(added))
 		}
 		return err
-	})
-}
-
-type livesList struct {
-	JSON bool `name:"json" help:"One JSON line a room."`
-}
-
-func (c *livesList) Run(p *process, parent *livesCommand) error {
-	return parent.with(p, func(ctx context.Context, lives *ingest.Lives) error {
-		rows, err := lives.List(ctx)
-		if err != nil {
-			return err
-		}
-		if c.JSON {
-			lines := json.NewEncoder(p.stdout)
-			for _, row := range rows {
-				if err := lines.Encode(row); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "LIVE\tSTATE\tHEARD\tSINCE\tWORKERS\tREASON")
-		for _, row := range rows {
-			since := "-"
-			if row.Since != nil {
-				since = row.Since.Local().Format(time.DateTime)
-			}
-			fmt.Fprintf(table, "%s\t%s\t%d/%d\t%s\t%s\t%s\n", row.LiveID, row.State, row.Heard, row.Replicas, since, strings.Join(row.Workers, ","), printable(row.Reason))
-		}
-		return table.Flush()
 	})
 }
 
