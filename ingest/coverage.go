@@ -105,6 +105,7 @@ func (l *coverageLog) refusal(frame *kuaishou.Frame) {
 // append gives a record to the spool. What that does not take waits in memory.
 func (l *coverageLog) append(frame *kuaishou.Frame) {
 	frame.ReceivedAt = time.Now().UnixMilli()
+	frame.FrameNumber++
 	frame.Coverage.Worker = l.worker
 	err := l.frames.Append(frame)
 	if err == nil {
@@ -142,6 +143,8 @@ func causeOfLeaving(ctx context.Context) string {
 		return causeUnwanted
 	case errors.Is(cause, errLeaseLost):
 		return causeLeaseLost
+	case errors.Is(cause, errHandedOver):
+		return causeHandedOver
 	case errors.Is(cause, errSpoolFull):
 		return causeSpoolFull
 	case errors.Is(cause, errStopping):
@@ -219,7 +222,8 @@ func (d *Decoder) coverageRow(frame *kuaishou.Frame, offset int64) {
 	d.batch.Coverage = append(d.batch.Coverage, schema.Coverage{
 		Event: schema.Event{
 			LiveID: validText(frame.GetLiveId()), LiveStreamID: validText(frame.GetLiveStreamId()),
-			EventTime: began, EventTimeSource: source, ReceivedAt: received, EventID: frame.GetSessionId(), Offset: offset,
+			EventTime: began, EventTimeSource: source, ReceivedAt: received, EventID: frame.GetSessionId(),
+			SessionID: frame.GetSessionId(), FrameNumber: frame.GetFrameNumber(), Offset: offset,
 		},
 		Worker: validText(c.GetWorker()), Epoch: frame.GetEpoch(),
 		ConnectedAt: happened(c.GetConnectedAt()), LastFrameAt: happened(c.GetLastFrameAt()), EndedAt: happened(c.GetEndedAt()),

@@ -51,12 +51,11 @@ type Decoder struct {
 }
 
 // NewDecoder makes a decoder. unknown, which may be nil, is called for each
-// unknown field met inside a known message, with the message's name and the
-// field's number. The numbers are whatever was sent: bounding how many are kept
+// unknown field. The numbers are whatever was sent: bounding how many are kept
 // is the caller's business.
-func NewDecoder(unknown func(message string, field int32)) *Decoder {
+func NewDecoder(unknown func(UnknownField)) *Decoder {
 	if unknown == nil {
-		unknown = func(string, int32) {}
+		unknown = func(UnknownField) {}
 	}
 	return &Decoder{unknown: unknownFields{
 		report: unknown,
@@ -104,6 +103,8 @@ func (d *Decoder) start(message *kuaishou.SocketMessage, offset int64) {
 		EventTime:       at,
 		EventTimeSource: source,
 		ReceivedAt:      received,
+		SessionID:       d.frame.GetSessionId(),
+		FrameNumber:     d.frame.GetFrameNumber(),
 		Offset:          offset,
 	}
 }
@@ -157,7 +158,7 @@ func (d *Decoder) parts(payload []byte, message protoreflect.MessageDescriptor) 
 				p.name = string(field.Name())
 			} else {
 				p.name, p.unknown = unknownName(fields.number), true
-				d.unknown.report(messageName(message), int32(fields.number))
+				d.unknown.report(UnknownField{messageName(message), int32(fields.number), fields.encoded})
 			}
 			if !yield(p) {
 				return

@@ -276,7 +276,7 @@ func TestUnknownFieldsAreReported(t *testing.T) {
 
 	got := make(map[string]int)
 	var batch schema.Batch
-	NewDecoder(func(message string, field int32) { got[fmt.Sprint(message, " ", field)]++ }).Decode(frameOf(data), 0, &batch)
+	NewDecoder(func(u UnknownField) { got[fmt.Sprint(u.Message, " ", u.Number)]++ }).Decode(frameOf(data), 0, &batch)
 	want := map[string]int{
 		"SocketMessage 99": 1, "SCWebFeedPush 99": 1, "WebCommentFeed 99": 1, "SimpleUserInfo 99": 1, "LiveAudienceState 99": 1,
 		"LiveAudienceState.UserStateSegment 99": 1, "LiveAudienceState.IconSegment 99": 1,

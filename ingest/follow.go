@@ -26,7 +26,7 @@ type FollowOptions struct {
 // it cannot be watched, or ctx is done. It answers the room's last state, and
 // the error of Rows.
 func Follow(ctx context.Context, o FollowOptions) (Report, error) {
-	shown := &shownFrames{show: o.Rows, decoder: NewDecoder(func(string, int32) {})}
+	shown := &shownFrames{show: o.Rows, decoder: NewDecoder(nil)}
 	heard := room{
 		liveID: o.LiveID, resolver: o.Client, frames: shown,
 		connector: newConnector(o.Client.origin(), defaultTiming()), retry: o.Client.retry,

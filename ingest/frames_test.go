@@ -23,7 +23,7 @@ const (
 // frameOf wraps data as the spool has it.
 func frameOf(data []byte) *kuaishou.Frame {
 	return &kuaishou.Frame{
-		LiveId: "3xabcdefgh23456", LiveStreamId: "8SJgk6L-2iM", ReceivedAt: sampleReceived, Data: data, SessionId: 7, Epoch: 1,
+		LiveId: "3xabcdefgh23456", LiveStreamId: "8SJgk6L-2iM", ReceivedAt: sampleReceived, Data: data, SessionId: 7, FrameNumber: 3, Epoch: 1,
 	}
 }
 

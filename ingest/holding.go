@@ -4,38 +4,79 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // releaseTimeout bounds giving back one room, also while the worker stops.
 const releaseTimeout = 10 * time.Second
 
-// holding is one claimed row and the goroutine that holds its room.
+// holding is one slot that this worker holds, or is about to take over, and the
+// goroutine that holds its room.
 type holding struct {
-	live   Live
-	stop   context.CancelCauseFunc // safe for any goroutine; the first cause counts
-	expiry *time.Timer             // stops the room when the lease is no longer trusted
+	live      Live
+	successor bool                    // began as the successor of the slot's owner
+	stop      context.CancelCauseFunc // safe for any goroutine; the first cause counts
+	expiry    *time.Timer             // stops the room when the lease is no longer trusted
+	state     atomic.Pointer[State]   // as the room told it last; nil before that
+	entered   atomic.Bool             // it was live once
+
+	// Owned by the goroutine of Ingester.Run.
+	taken   bool // the successor has become the owner
+	offered bool // other workers may become the successor
+	leaving bool // the room was told to stop
 }
 
 // trust moves the moment until which the lease is trusted.
 func (h *holding) trust(until time.Time) { h.expiry.Reset(time.Until(until)) }
 
-// open starts the room of a row that was claimed.
-func (i *Ingester) open(live Live, trustedUntil time.Time) {
+// leave tells the room to stop.
+func (h *holding) leave(cause error) {
+	h.leaving = true
+	h.stop(cause)
+}
+
+// lose tells the room to stop because the slot is not this worker's any more.
+func (h *holding) lose() {
+	if h.offered {
+		h.leave(errHandedOver)
+	} else {
+		h.leave(errLeaseLost)
+	}
+}
+
+// owned says whether the slot is this worker's.
+func (h *holding) owned() bool { return h.taken || !h.successor }
+
+// heard says whether the room is on air and heard now.
+func (h *holding) heard() bool {
+	state := h.state.Load()
+	return state != nil && *state == StateLive
+}
+
+// unknown says whether the room is still being looked up for the first time.
+func (h *holding) unknown() bool {
+	state := h.state.Load()
+	return state == nil || *state == StateResolving && !h.entered.Load()
+}
+
+// open starts the room of a slot.
+func (i *Ingester) open(h *holding, trustedUntil time.Time) {
 	ctx, stop := context.WithCancelCause(context.Background())
-	h := &holding{live: live, stop: stop}
+	h.stop = stop
 	h.expiry = time.AfterFunc(time.Until(trustedUntil), func() { stop(errLeaseLost) })
-	i.holdings[live.ID] = h
+	i.holdings[h.live.ID] = h
 	go func() { // leave waits for it, by ended
 		defer func() { i.ended <- h }()
 		defer h.expiry.Stop()
 		defer stop(nil)
-		i.hold(ctx, live)
+		i.hold(ctx, h)
 	}()
 }
 
 // hold runs the room until it is over and gives the row back.
-func (i *Ingester) hold(ctx context.Context, live Live) {
+func (i *Ingester) hold(ctx context.Context, h *holding) {
+	live := h.live
 	logger := i.o.Logger.With("live", live.Text)
 	current := i.metrics.rooms.WithLabelValues(string(StateQueued))
 	current.Inc()
@@ -48,7 +89,11 @@ func (i *Ingester) hold(ctx context.Context, live Live) {
 		current.Dec()
 		current = i.metrics.rooms.WithLabelValues(string(r.State))
 		current.Inc()
+		h.state.Store(&r.State)
 		i.changes.add(StateChange{ID: live.ID, Epoch: live.Epoch, Report: r})
+		if r.State == StateLive && !h.entered.Swap(true) && h.successor {
+			i.wakeUp() // to take over
+		}
 		logger.Debug("room", "state", r.State, "reason", r.Reason, "code", r.Code)
 	}
 	last := i.hear(ctx, live, report, logger)
@@ -109,14 +154,17 @@ func (p *pendingChanges) drop(id int64) {
 	delete(p.byRow, id)
 }
 
-func (p *pendingChanges) take() []StateChange {
+// take takes out the changes but those of rows that are to be kept back.
+func (p *pendingChanges) take(keep func(id int64) bool) []StateChange {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	changes := make([]StateChange, 0, len(p.byRow))
-	for _, change := range p.byRow {
-		changes = append(changes, change)
+	for id, change := range p.byRow {
+		if !keep(id) {
+			changes = append(changes, change)
+			delete(p.byRow, id)
+		}
 	}
-	clear(p.byRow)
 	return changes
 }
 
@@ -131,9 +179,13 @@ func (p *pendingChanges) restore(changes []StateChange) {
 	}
 }
 
-// tellStates writes the rooms' new states to live_state.
+// tellStates writes the rooms' new states to live_state. What a successor knows
+// is told when it is the owner.
 func (i *Ingester) tellStates(ctx context.Context) error {
-	changes := i.changes.take()
+	changes := i.changes.take(func(id int64) bool {
+		h := i.holdings[id]
+		return h != nil && !h.owned()
+	})
 	if len(changes) == 0 {
 		return nil
 	}

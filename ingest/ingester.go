@@ -18,8 +18,11 @@ import (
 var (
 	errUnwanted  = errors.New("the row was disabled, deleted or is outside its times")
 	errLeaseLost = errors.New("the lease was lost: Postgres could not be asked in time, or another worker has the room")
-	errSpoolFull = errors.New("the spool is full: ClickHouse is not taking rows fast enough")
-	errStopping  = errors.New("the worker is stopping")
+	// errHandedOver is that of errGivenBack too.
+	errHandedOver = errors.New("handed over to another worker, which has room to spare")
+	errGivenBack  = fmt.Errorf("given back before it was heard: %w", errHandedOver)
+	errSpoolFull  = errors.New("the spool is full: ClickHouse is not taking rows fast enough")
+	errStopping   = errors.New("the worker is stopping")
 )
 
 // Options are what an Ingester works with. The parts stay the caller's to
@@ -51,12 +54,17 @@ type Ingester struct {
 	coverage *coverageLog
 	sockets  *connector
 	metrics  *Metrics
-	wake     chan struct{}      // a hint that lives has changed
-	ended    chan *holding      // holdings whose room has returned
-	ready    atomic.Bool        // the last poll of lives succeeded
-	changes  pendingChanges     // room states on their way to live_state
-	holdings map[int64]*holding // by row; owned by the goroutine of Run
-	paused   error              // why nothing is claimed; owned by the goroutine of Run
+	wake     chan struct{}  // a hint that lives has changed
+	ended    chan *holding  // holdings whose room has returned
+	ready    atomic.Bool    // the last poll of lives succeeded
+	changes  pendingChanges // room states on their way to live_state
+
+	// Owned by the goroutine of Run.
+	holdings map[int64]*holding // by row
+	paused   error              // why nothing is claimed
+	leaving  bool               // no room is to be held any more
+	giving   bool               // has more than its share, and gives it back
+	failed   error              // why Run must end
 }
 
 // NewIngester makes an Ingester; nothing runs before Run.
@@ -81,37 +89,44 @@ func (i *Ingester) Ready() bool { return i.ready.Load() }
 
 // Run works until taking is done: then it leaves the rooms, gives back its
 // leases and loads what is in the spool. It returns early when working is done;
-// what is then in the spool is loaded by the next Run.
+// what is then in the spool is loaded by the next Run. The error is ErrNameTaken
+// when another process works under the worker's name.
 func (i *Ingester) Run(taking, working context.Context) error {
+	if err := i.o.Lives.Register(taking, i.capacity()); err != nil {
+		return err
+	}
 	loading, stopLoading := context.WithCancelCause(working)
 	defer stopLoading(nil)
 	loaded := make(chan error, 1)
 	go func() {
 		loaded <- NewLoader(i.o.Spool, i.o.Warehouse, i.metrics, i.o.Logger).Run(loading)
 	}()
-	taking, stopTaking := context.WithCancel(taking)
-	defer stopTaking()
+	// The connection that listens also keeps the worker's name, until the rooms
+	// are left.
+	listen, stopListening := context.WithCancel(working)
+	defer stopListening()
 	var listening sync.WaitGroup
-	listening.Go(func() { i.o.Lives.Listen(taking, i.wakeUp) })
+	listening.Go(func() { i.o.Lives.Listen(listen, i.wakeUp) })
 
 	failed := i.claimRooms(taking, loaded)
-	stopTaking()
-	listening.Wait()
 	i.leave(working)
+	stopListening()
+	listening.Wait()
 	if failed != nil {
 		return fmt.Errorf("loading the spool: %w", failed)
 	}
-	return i.drain(working, loaded, stopLoading)
+	return errors.Join(i.failed, i.drain(working, loaded, stopLoading))
 }
 
-// claimRooms claims and closes rooms until taking is done or the loader has failed.
+// claimRooms claims and closes rooms until taking is done, Run must end, or the
+// loader has failed, with the error that it answers.
 func (i *Ingester) claimRooms(taking context.Context, loaded <-chan error) error {
 	poll := time.NewTicker(i.o.PollEvery)
 	defer poll.Stop()
 	renew := time.NewTicker(i.o.Lives.Lease() / 3)
 	defer renew.Stop()
 	i.poll(taking)
-	for {
+	for i.failed == nil {
 		select {
 		case <-taking.Done():
 			return nil
@@ -127,15 +142,16 @@ func (i *Ingester) claimRooms(taking context.Context, loaded <-chan error) error
 			i.poll(taking)
 		}
 	}
+	return nil
 }
 
 // poll is one look at lives: states are told, unwanted rooms closed, due ones
-// claimed.
+// claimed, those beyond the fair share given to others.
 func (i *Ingester) poll(ctx context.Context) {
 	i.coverage.retry()
-	err := errors.Join(i.tellStates(ctx), i.closeUnwanted(ctx))
+	err := errors.Join(i.takeOver(ctx), i.tellStates(ctx), i.closeUnwanted(ctx))
 	if err == nil {
-		err = i.claim(ctx)
+		err = i.share(ctx)
 	}
 	was := i.ready.Swap(err == nil)
 	switch {
@@ -151,40 +167,33 @@ func (i *Ingester) closeUnwanted(ctx context.Context) error {
 	if len(i.holdings) == 0 {
 		return nil
 	}
-	ids := make([]int64, 0, len(i.holdings))
-	for id := range i.holdings {
-		ids = append(ids, id)
-	}
-	unwanted, err := i.o.Lives.Unwanted(ctx, ids)
+	unwanted, lost, err := i.o.Lives.Unwanted(ctx, i.epochs(func(*holding) bool { return true }))
 	for _, id := range unwanted {
-		i.holdings[id].stop(errUnwanted)
+		i.holdings[id].leave(errUnwanted)
+	}
+	for _, id := range lost {
+		i.holdings[id].lose()
 	}
 	return err
 }
 
-// claim takes as many due rows as there are places free, unless something
-// holds the worker back.
-func (i *Ingester) claim(ctx context.Context) error {
-	if err := i.heldBack(); err != nil {
-		for _, h := range i.holdings {
-			h.stop(err)
+// epochs has the epoch by row ID of the holdings that are chosen.
+func (i *Ingester) epochs(choose func(*holding) bool) map[int64]int64 {
+	epochs := make(map[int64]int64, len(i.holdings))
+	for id, h := range i.holdings {
+		if choose(h) {
+			epochs[id] = h.live.Epoch
 		}
-		return err
 	}
-	free := i.o.MaxRooms - len(i.holdings)
-	if free <= 0 {
-		return nil
+	return epochs
+}
+
+// capacity is how many rooms this worker can hold now.
+func (i *Ingester) capacity() int {
+	if i.paused != nil || i.leaving {
+		return 0
 	}
-	asked := time.Now()
-	lives, err := i.o.Lives.Claim(ctx, free)
-	if err != nil {
-		return err
-	}
-	i.metrics.claims.Add(float64(len(lives)))
-	for _, live := range lives {
-		i.open(live, i.o.Lives.TrustedUntil(asked))
-	}
-	return nil
+	return i.o.MaxRooms
 }
 
 // heldBack says why no room may be held now, nil when they may.
@@ -204,27 +213,26 @@ func (i *Ingester) heldBack() error {
 	return i.paused
 }
 
-// renew prolongs all leases; rooms whose lease is lost are closed.
+// renew prolongs the registration and all leases; rooms whose lease is lost are
+// closed.
 func (i *Ingester) renew(ctx context.Context) {
-	if len(i.holdings) == 0 {
+	held := i.epochs((*holding).owned)
+	kept, trustedUntil, err := i.o.Lives.Renew(ctx, held, i.capacity())
+	switch {
+	case errors.Is(err, ErrNameTaken):
+		i.failed = err
 		return
-	}
-	held := make(map[int64]int64, len(i.holdings))
-	for id, h := range i.holdings {
-		held[id] = h.live.Epoch
-	}
-	kept, trustedUntil, err := i.o.Lives.Renew(ctx, held)
-	if err != nil {
+	case err != nil:
 		if ctx.Err() == nil {
 			i.o.Logger.Error("leases cannot be renewed; rooms are closed when they end", "rooms", len(held), "err", err)
 		}
 		return
 	}
-	for id, h := range i.holdings {
-		if kept[id] {
+	for id := range held {
+		if h := i.holdings[id]; kept[id] {
 			h.trust(trustedUntil)
 		} else {
-			h.stop(errLeaseLost)
+			h.lose()
 		}
 	}
 }
@@ -234,8 +242,10 @@ func (i *Ingester) renew(ctx context.Context) {
 func (i *Ingester) leave(working context.Context) {
 	i.ready.Store(false)
 	for _, h := range i.holdings {
-		h.stop(errStopping)
+		h.leave(errStopping)
 	}
+	i.leaving = true
+	i.renew(working) // so that the others see that its rooms are theirs to take
 	for len(i.holdings) > 0 {
 		select {
 		case h := <-i.ended:
@@ -253,6 +263,9 @@ func (i *Ingester) leave(working context.Context) {
 	}
 	if err := i.o.Lives.ReleaseAll(working); err != nil {
 		i.o.Logger.Warn("leases could not be given back; they end by themselves", "err", err)
+	}
+	if err := i.o.Lives.Unregister(working); err != nil {
+		i.o.Logger.Warn("the others count this worker until its registration ends by itself", "err", err)
 	}
 }
 

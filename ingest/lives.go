@@ -2,11 +2,13 @@ package ingest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,8 +28,8 @@ const (
 type LivesOptions struct {
 	// URL is Postgres's, as pgx and psql take it.
 	URL string
-	// Worker is the name under which rooms are held. No two workers that run at
-	// the same time may have the same.
+	// Worker is the name under which rooms are held. Of two workers that run at
+	// the same time and have the same, Register refuses the second.
 	Worker string
 	// Lease is how long a claim lasts when it is not renewed; 0 means 30 s.
 	Lease  time.Duration
@@ -38,24 +40,32 @@ type LivesOptions struct {
 // to watch, who holds them, and how they are. It is safe for use by many
 // goroutines.
 //
-// A row is claimed for the time of a lease, and every claim raises the row's
-// epoch. What a worker writes counts only while the row has its name and epoch,
-// so one that was taken for dead can change nothing. All times are the
-// database's; a worker's own clock only bounds how long it trusts a lease.
+// A row of live_state is a slot: a live that is to be heard by several workers
+// has one for each. A slot is claimed for the time of a lease, and every claim
+// raises its epoch. What a worker writes counts only while the slot has its name
+// and epoch, so one that was taken for dead can change nothing. All times are
+// the database's; a worker's own clock only bounds how long it trusts a lease.
+// A worker holds one slot of a live at most, so that a live's ID and an epoch
+// name what it holds.
+//
+// Workers that claim must Register. From the table workers each of them computes
+// by itself how many slots are its fair share; nobody decides for the others.
 //
 // People edit lives by hand, in transactions that may stay open. Hence nothing
 // here but Release waits for another's lock on a row, and rows are always locked
-// in this order: lives before live_state, and there by key.
+// in this order: workers, lives, live_state, and there by key.
 //
 // Errors are one line, say what to do and hold no password.
 type Lives struct {
-	pool   *pgxpool.Pool
-	worker string
-	lease  time.Duration
-	logger *slog.Logger
+	pool     *pgxpool.Pool
+	worker   string
+	instance string // made at random, tells this process from another of the same name
+	lease    time.Duration
+	logger   *slog.Logger
+	session  atomic.Pointer[pgx.Conn] // from Register, which opens it, to Listen, which serves it
 }
 
-// Live is a claimed row of lives.
+// Live is a claimed slot of a row of lives.
 type Live struct {
 	// ID is the row's number.
 	ID int64
@@ -64,7 +74,7 @@ type Live struct {
 	// Endpoint is nil when the room must be looked up. One that a person wrote
 	// wrongly is there, but is not valid.
 	Endpoint *Endpoint
-	// Epoch is the claim's.
+	// Epoch is the claim's. A successor's is the one that the slot will have.
 	Epoch int64
 }
 
@@ -82,7 +92,7 @@ func OpenLives(ctx context.Context, o LivesOptions) (*Lives, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening lives: %w", err)
 	}
-	l := &Lives{pool: pool, worker: o.Worker, lease: o.Lease, logger: o.Logger}
+	l := &Lives{pool: pool, worker: o.Worker, instance: rand.Text(), lease: o.Lease, logger: o.Logger}
 	if l.lease <= 0 {
 		l.lease = defaultLease
 	}
@@ -90,7 +100,7 @@ func OpenLives(ctx context.Context, o LivesOptions) (*Lives, error) {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
 	err = l.call(ctx, "opening lives", func(ctx context.Context) error {
-		_, err := pool.Exec(ctx, "SELECT FROM live_status LIMIT 0")
+		_, err := pool.Exec(ctx, "SELECT replicas FROM live_status LIMIT 0")
 		return err
 	})
 	if err != nil {
@@ -101,7 +111,12 @@ func OpenLives(ctx context.Context, o LivesOptions) (*Lives, error) {
 }
 
 // Close ends all connections. It releases no claims.
-func (l *Lives) Close() { l.pool.Close() }
+func (l *Lives) Close() {
+	if conn := l.session.Swap(nil); conn != nil {
+		l.hangUp(context.Background(), conn)
+	}
+	l.pool.Close()
+}
 
 // Lease is how long a claim lasts when it is not renewed. Renew it after a third.
 func (l *Lives) Lease() time.Duration { return l.lease }
@@ -143,7 +158,7 @@ func explainPostgres(config *pgx.ConnConfig, err error) error {
 	switch {
 	case errors.As(err, &pgError):
 		text = pgError.Message + advicePostgres(pgError.Code, config)
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrNameTaken):
 		return err
 	case errors.Is(err, context.DeadlineExceeded):
 		text = "no answer in time: check the address, and that no transaction was left open on lives"
@@ -164,7 +179,7 @@ func advicePostgres(code string, config *pgx.ConnConfig) string {
 	case "42P01", "42703", "42883":
 		return ": the tables are missing or old: run `ingest migrate`"
 	case "42501":
-		return fmt.Sprintf(": user %s needs SELECT and UPDATE on lives and live_state, and SELECT on live_status", config.User)
+		return fmt.Sprintf(": user %s needs SELECT and UPDATE on lives, all on live_state and workers, and SELECT on live_status", config.User)
 	}
 	return ""
 }

@@ -16,14 +16,17 @@ type NewLive struct {
 	Once bool
 	// Priority is higher for what goes first.
 	Priority int16
+	// Replicas is how many workers are to hear the room at the same time, 1 to
+	// 3; 0 means 1.
+	Replicas int16
 	// StartAt and StopAt are zero when there is no bound.
 	StartAt, StopAt time.Time
 	Note            string
 }
 
 const addSQL = `
-INSERT INTO lives (live_id, follow, priority, start_at, stop_at, note)
-SELECT * FROM unnest($1::text[], $2::boolean[], $3::smallint[], $4::timestamptz[], $5::timestamptz[], $6::text[])
+INSERT INTO lives (live_id, follow, priority, replicas, start_at, stop_at, note)
+SELECT * FROM unnest($1::text[], $2::boolean[], $3::smallint[], $4::smallint[], $5::timestamptz[], $6::timestamptz[], $7::text[])
 ON CONFLICT (live_id) DO NOTHING
 RETURNING live_id`
 
@@ -31,18 +34,18 @@ RETURNING live_id`
 // that were there already are left as they are.
 func (l *Lives) Add(ctx context.Context, lives []NewLive) (added []string, err error) {
 	var (
-		ids, notes    []string
-		follow        []bool
-		priorities    []int16
-		starts, stops []*time.Time
+		ids, notes           []string
+		follow               []bool
+		priorities, replicas []int16
+		starts, stops        []*time.Time
 	)
 	for _, live := range lives {
 		ids, notes, follow = append(ids, live.LiveID), append(notes, textForPostgres(live.Note)), append(follow, !live.Once)
-		priorities = append(priorities, live.Priority)
+		priorities, replicas = append(priorities, live.Priority), append(replicas, max(live.Replicas, 1))
 		starts, stops = append(starts, nullable(live.StartAt)), append(stops, nullable(live.StopAt))
 	}
 	err = l.call(ctx, "adding lives", func(ctx context.Context) error {
-		added, err = l.strings(ctx, addSQL, ids, follow, priorities, starts, stops, notes)
+		added, err = l.strings(ctx, addSQL, ids, follow, priorities, replicas, starts, stops, notes)
 		return err
 	})
 	return added, err
@@ -72,6 +75,9 @@ type LiveStatus struct {
 	Enabled      bool       `db:"enabled" json:"enabled"`
 	Follow       bool       `db:"follow" json:"follow"`
 	Priority     int16      `db:"priority" json:"priority"`
+	Replicas     int16      `db:"replicas" json:"replicas"`
+	Heard        int        `db:"heard" json:"heard"`
+	Workers      []string   `db:"workers" json:"workers"`
 	StartAt      *time.Time `db:"start_at" json:"start_at"`
 	StopAt       *time.Time `db:"stop_at" json:"stop_at"`
 	HasEndpoint  bool       `db:"has_endpoint" json:"has_endpoint"`
@@ -83,7 +89,7 @@ const listSQL = `
 SELECT id, live_id, coalesce(state, '') AS state, coalesce(reason, '') AS reason, coalesce(code, 0) AS code, since,
 	coalesce(author, '') AS author, coalesce(title, '') AS title, coalesce(live_stream_id, '') AS live_stream_id,
 	coalesce(owner, '') AS worker, coalesce(epoch, 0) AS epoch,
-	next_at, enabled, follow, priority, start_at, stop_at, has_endpoint, note, created_at
+	next_at, enabled, follow, priority, replicas, heard, workers, start_at, stop_at, has_endpoint, note, created_at
 FROM live_status
 ORDER BY id`
 
@@ -118,13 +124,13 @@ const enableSQL = `
 WITH enabled AS (
 	UPDATE lives SET enabled = true WHERE live_id = ANY ($1) RETURNING id, live_id, start_at, stop_at
 ), free AS (
-	SELECT s.live, live_next_at(now(), true, e.start_at, e.stop_at) AS next_at
+	SELECT s.live, s.slot, live_next_at(now(), true, e.start_at, e.stop_at) AS next_at
 	FROM live_state s JOIN enabled e ON e.id = s.live
 	WHERE s.owner IS NULL
-	ORDER BY s.live FOR UPDATE OF s
+	ORDER BY s.live, s.slot FOR UPDATE OF s
 ), due AS (
 	UPDATE live_state s SET state = 'queued', reason = '', code = 0, since = now(), next_at = free.next_at
-	FROM free WHERE s.live = free.live
+	FROM free WHERE s.live = free.live AND s.slot = free.slot
 )
 SELECT live_id FROM enabled`
 

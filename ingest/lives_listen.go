@@ -47,15 +47,14 @@ func (l *Lives) Listen(ctx context.Context, wake func()) {
 // listen serves one connection: it calls connected when it listens, and wake for
 // each notification.
 func (l *Lives) listen(ctx context.Context, connected, wake func()) error {
-	conn, err := l.connect(ctx)
-	if err != nil {
-		return err
+	conn := l.session.Swap(nil)
+	if conn == nil {
+		var err error
+		if conn, _, err = l.connect(ctx); err != nil {
+			return err
+		}
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(closing) // nothing is lost with it
-	}()
+	defer l.hangUp(ctx, conn)
 	connected()
 	for {
 		waiting, cancel := context.WithTimeout(ctx, listenCheck)
@@ -74,17 +73,30 @@ func (l *Lives) listen(ctx context.Context, connected, wake func()) error {
 	}
 }
 
-func (l *Lives) connect(ctx context.Context) (*pgx.Conn, error) {
+// connect opens a connection that listens. While it is open nobody else can
+// lock the worker's name; alone says that nobody else had.
+func (l *Lives) connect(ctx context.Context) (conn *pgx.Conn, alone bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, l.pool.Config().ConnConfig)
+	conn, err = pgx.ConnectConfig(ctx, l.pool.Config().ConnConfig)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if _, err := conn.Exec(ctx, "LISTEN lives"); err != nil {
-		return nil, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+	if alone, err = l.lockName(ctx, conn); err == nil {
+		_, err = conn.Exec(ctx, "LISTEN lives")
 	}
-	return conn, nil
+	if err != nil {
+		l.hangUp(ctx, conn)
+		return nil, false, err
+	}
+	return conn, alone, nil
+}
+
+// hangUp closes a connection; nothing is lost with it.
+func (l *Lives) hangUp(ctx context.Context, conn *pgx.Conn) {
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = conn.Close(closing)
 }
 
 func (l *Lives) ping(ctx context.Context, conn *pgx.Conn) error {

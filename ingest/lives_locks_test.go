@@ -45,7 +45,7 @@ func TestOpenTransaction(t *testing.T) {
 			leaveOpen(t, people, edit)
 			ctx, cancel := context.WithTimeout(t.Context(), callTimeout/2)
 			defer cancel()
-			kept, _, err := l.Renew(ctx, epochs)
+			kept, _, err := l.Renew(ctx, epochs, 1000)
 			if err != nil || kept[held["a"].ID] || !kept[held["b"].ID] {
 				t.Errorf("kept %v, %v; want b and not a", kept, err)
 			}

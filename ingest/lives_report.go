@@ -18,11 +18,11 @@ type StateChange struct {
 // A row that somebody has locked is left out, so that it holds up no other.
 const reportSQL = `
 WITH news AS (
-	SELECT told.* FROM live_state s
+	SELECT told.*, s.slot FROM live_state s
 	JOIN unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[])
 		AS told (live, epoch, state, reason, code, live_stream_id, author, title) USING (live, epoch)
 	WHERE s.owner = $9
-	ORDER BY s.live
+	ORDER BY s.live, s.slot
 	FOR UPDATE OF s SKIP LOCKED
 )
 UPDATE live_state s
@@ -32,7 +32,7 @@ SET state = n.state, reason = n.reason, code = n.code,
 	title = coalesce(nullif(n.title, ''), s.title),
 	since = CASE WHEN s.state = n.state THEN s.since ELSE now() END,
 	updated_at = now()
-FROM news n WHERE s.live = n.live
+FROM news n WHERE s.live = n.live AND s.slot = n.slot
 RETURNING s.live`
 
 // Report writes the states of rooms. Of several changes of one row the last
@@ -106,19 +106,26 @@ func storable(text string) string {
 }
 
 // The row of lives is locked: if an edit were committed between reading it and
-// giving the row back, a room enabled just now would never be due again.
+// giving the row back, a room enabled just now would never be due again. A live
+// that is not followed is over for all its workers when it is for one: the
+// others find it off air only.
 const releaseSQL = `
 WITH l AS (
-	SELECT id, enabled, follow, start_at, stop_at FROM lives WHERE id = $1 FOR SHARE
+	SELECT id, enabled, follow, replicas, start_at, stop_at FROM lives WHERE id = $1 FOR SHARE
 ), given AS (
-	SELECT s.live, NOT l.follow AND NOT s.changed AND $4 = 'ended' AS finished,
+	SELECT s.live, s.slot, s.slot >= l.replicas AS excess,
+		NOT l.follow AND NOT s.changed AND ($4 = 'ended' OR $4 = 'offline' AND EXISTS (
+			SELECT FROM live_state o WHERE o.live = s.live AND o.slot <> s.slot AND o.state = 'finished'
+		)) AS finished,
 		live_next_at(now() + CASE WHEN s.changed THEN interval '0' ELSE $6::interval END, l.enabled, l.start_at, l.stop_at) AS next_at
 	FROM l JOIN live_state s ON s.live = l.id
 	WHERE s.epoch = $2 AND s.owner = $3
 	FOR UPDATE OF s
+), dropped AS (
+	DELETE FROM live_state s USING given g WHERE s.live = g.live AND s.slot = g.slot AND g.excess
 )
 UPDATE live_state s
-SET owner = NULL, lease_until = NULL, changed = false,
+SET owner = NULL, lease_until = NULL, changed = false, offered = false, successor = NULL, successor_until = NULL,
 	next_at = CASE WHEN g.finished THEN 'infinity' ELSE g.next_at END,
 	state = CASE WHEN g.finished THEN 'finished' ELSE $4 END,
 	since = CASE WHEN s.state = $4 THEN s.since ELSE now() END,
@@ -127,7 +134,7 @@ SET owner = NULL, lease_until = NULL, changed = false,
 	author = coalesce(nullif($9, ''), s.author),
 	title = coalesce(nullif($10, ''), s.title),
 	updated_at = now()
-FROM given g WHERE s.live = g.live`
+FROM given g WHERE s.live = g.live AND s.slot = g.slot AND NOT g.excess`
 
 // Release gives a row back with the room's last report: it is due again after
 // last.RetryAfter, or never when the live has ended and is not to be followed.
@@ -140,20 +147,23 @@ func (l *Lives) Release(ctx context.Context, id, epoch int64, last Report) error
 	})
 }
 
+// Another process may have taken the name; then the rows are its own.
 const releaseAllSQL = `
 WITH mine AS (
-	SELECT live FROM live_state WHERE owner = $1 ORDER BY live FOR UPDATE SKIP LOCKED
+	SELECT live, slot FROM live_state
+	WHERE owner = $1 AND EXISTS (SELECT FROM workers WHERE name = $1 AND instance = $2)
+	ORDER BY live, slot FOR UPDATE SKIP LOCKED
 )
 UPDATE live_state s
-SET owner = NULL, lease_until = NULL, changed = false, next_at = now(),
+SET owner = NULL, lease_until = NULL, changed = false, offered = false, successor = NULL, successor_until = NULL, next_at = now(),
 	state = 'queued', reason = 'its worker has stopped', code = 0, since = now(), updated_at = now()
-FROM mine WHERE s.live = mine.live`
+FROM mine WHERE s.live = mine.live AND s.slot = mine.slot`
 
 // ReleaseAll gives back whatever this worker still holds, due at once. Rows that
 // somebody has locked come free when their leases end.
 func (l *Lives) ReleaseAll(ctx context.Context) error {
 	return l.call(ctx, "releasing all lives", func(ctx context.Context) error {
-		_, err := l.pool.Exec(ctx, releaseAllSQL, l.worker)
+		_, err := l.pool.Exec(ctx, releaseAllSQL, l.worker, l.instance)
 		return err
 	})
 }

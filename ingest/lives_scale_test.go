@@ -9,32 +9,67 @@ import (
 // statements may compare every row with every other.
 func TestManyLives(t *testing.T) {
 	const rows = 10_000
-	l := openLives(t, newDatabase(t), "worker")
+	database := newDatabase(t)
+	l, heir := openLives(t, database, "worker"), openLives(t, database, "heir")
 	execute(t, l, "INSERT INTO lives (live_id) SELECT 'live' || n FROM generate_series(1, $1) n", rows)
-	held, ids, changes := map[int64]int64{}, []int64{}, []StateChange{}
+	held, changes, ids := map[int64]int64{}, []StateChange{}, []int64{}
+	var gifts []Gift
+	entering := map[int64]int64{}
 	steps := []struct {
 		name string
 		call func() (rows int, err error)
 	}{
 		{"claim", func() (int, error) {
-			lives, err := l.Claim(t.Context(), rows)
+			lives, err := l.Claim(t.Context(), Claims{Limit: rows})
 			for _, live := range lives {
 				held[live.ID] = live.Epoch
 				ids = append(ids, live.ID)
+				gifts = append(gifts, Gift{live.ID, live.Epoch, true})
 				changes = append(changes, StateChange{ID: live.ID, Epoch: live.Epoch, Report: Report{State: StateLive}})
 			}
 			return len(lives), err
 		}},
 		{"renew", func() (int, error) {
-			kept, _, err := l.Renew(t.Context(), held)
+			kept, _, err := l.Renew(t.Context(), held, rows)
 			return len(kept), err
 		}},
 		{"unwanted", func() (int, error) {
-			unwanted, err := l.Unwanted(t.Context(), ids)
+			unwanted, _, err := l.Unwanted(t.Context(), held)
 			return rows - len(unwanted), err
 		}},
+		{"load", func() (int, error) {
+			load, err := heir.Load(t.Context())
+			total := 0
+			for _, w := range load.Workers {
+				total += w.Held
+			}
+			return total, err
+		}},
+		{"claim of nothing", func() (int, error) {
+			lives, err := l.Claim(t.Context(), Claims{Limit: rows, Except: ids})
+			return rows - len(lives), err
+		}},
 		{"report", func() (int, error) { return rows, l.Report(t.Context(), changes) }},
-		{"release all", func() (int, error) { return rows, l.ReleaseAll(t.Context()) }},
+		{"offer", func() (int, error) {
+			chosen, err := l.Offer(t.Context(), gifts, []string{"heir"}, rows)
+			return len(chosen), err
+		}},
+		{"succeed", func() (int, error) {
+			lives, err := heir.Succeed(t.Context(), rows, nil)
+			for _, live := range lives {
+				entering[live.ID] = live.Epoch
+			}
+			return len(lives), err
+		}},
+		{"take over", func() (int, error) {
+			taken, _, err := heir.TakeOver(t.Context(), entering)
+			return len(taken), err
+		}},
+		{"list", func() (int, error) {
+			list, err := l.List(t.Context())
+			return len(list), err
+		}},
+		{"release all", func() (int, error) { return rows, heir.ReleaseAll(t.Context()) }},
 	}
 	for _, step := range steps {
 		start := time.Now()

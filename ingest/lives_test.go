@@ -63,6 +63,9 @@ func openLives(t *testing.T, url, worker string) *Lives {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
+	if err := l.Register(t.Context(), 1000); err != nil {
+		t.Fatal(err)
+	}
 	return l
 }
 
@@ -75,7 +78,7 @@ func execute(t *testing.T, l *Lives, sql string, args ...any) {
 
 func claim(t *testing.T, l *Lives, n int) []Live {
 	t.Helper()
-	lives, err := l.Claim(t.Context(), n)
+	lives, err := l.Claim(t.Context(), Claims{Limit: n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +110,7 @@ func TestClaimIsExclusive(t *testing.T) {
 		l := openLives(t, database, fmt.Sprint("worker", w))
 		claiming.Go(func() {
 			for {
-				lives, err := l.Claim(t.Context(), 7)
+				lives, err := l.Claim(t.Context(), Claims{Limit: 7})
 				if err != nil {
 					t.Error(err)
 				}
@@ -144,7 +147,7 @@ func TestZombie(t *testing.T) {
 		t.Fatalf("a held row was claimed: %v", got)
 	}
 	execute(t, heir, "UPDATE live_state SET lease_until = now() - interval '1 second'")
-	kept, _, err := zombie.Renew(t.Context(), map[int64]int64{old.ID: old.Epoch})
+	kept, _, err := zombie.Renew(t.Context(), map[int64]int64{old.ID: old.Epoch}, 1000)
 	if err != nil || len(kept) > 0 {
 		t.Errorf("an expired lease was renewed: %v, %v", kept, err)
 	}
@@ -170,7 +173,7 @@ func TestZombie(t *testing.T) {
 			t.Errorf("the zombie changed the row: %s", diff)
 		}
 	}
-	kept, _, err = heir.Renew(t.Context(), map[int64]int64{now.ID: now.Epoch})
+	kept, _, err = heir.Renew(t.Context(), map[int64]int64{now.ID: now.Epoch}, 1000)
 	if err != nil || !kept[now.ID] {
 		t.Errorf("the heir's lease was not renewed: %v, %v", kept, err)
 	}
@@ -196,11 +199,11 @@ func TestUnwanted(t *testing.T) {
 		execute(t, l, "INSERT INTO lives (live_id) VALUES ('a')")
 		held := claim(t, l, 1)[0]
 		execute(t, l, c.edit, held.ID)
-		unwanted, err := l.Unwanted(t.Context(), []int64{held.ID})
+		unwanted, lost, err := l.Unwanted(t.Context(), map[int64]int64{held.ID: held.Epoch})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := len(unwanted) == 1; got != c.unwanted {
+		if got := len(unwanted) == 1; got != c.unwanted || len(lost) > 0 {
 			t.Errorf("%s: unwanted is %v, want %v", c.edit, got, c.unwanted)
 		}
 	}

@@ -17,14 +17,6 @@ import (
 	"kslive/schema"
 )
 
-// warehouse is where rows go. Both calls store all of their rows under the
-// token or answer an error; after an error the rows may be stored all the
-// same, and to call again with the same rows and token stores them once.
-type warehouse interface {
-	Insert(ctx context.Context, token string, rows schema.Rows) error
-	InsertDeadLetters(ctx context.Context, token string, letters []deadLetter) error
-}
-
 const (
 	// insertsAtOnce bounds the tables that are inserted into at a time.
 	insertsAtOnce = 4
@@ -39,11 +31,8 @@ const (
 
 // Loader turns sealed segments into rows. One goroutine uses it.
 type Loader struct {
-	spool     *spool.Spool
-	warehouse warehouse
-	metrics   *Metrics
-	logger    *slog.Logger
-
+	inserter
+	spool   *spool.Spool
 	decoder *Decoder
 	batch   schema.Batch
 }
@@ -51,11 +40,9 @@ type Loader struct {
 // NewLoader makes a loader that reads from s; all of it stays the caller's.
 func NewLoader(s *spool.Spool, w warehouse, metrics *Metrics, logger *slog.Logger) *Loader {
 	return &Loader{
-		spool:     s,
-		warehouse: w,
-		metrics:   metrics,
-		logger:    logger,
-		decoder:   NewDecoder(metrics.unknownField),
+		inserter: inserter{warehouse: w, metrics: metrics, logger: logger},
+		spool:    s,
+		decoder:  NewDecoder(metrics.unknownField),
 	}
 }
 
@@ -139,70 +126,26 @@ func (l *Loader) insertBatch(ctx context.Context, segment *spool.Segment, number
 		if number > 0 {
 			token = fmt.Sprintf("%s/%d", token, number)
 		}
-		tables.Go(func() error { return l.insert(ctx, segment, token, rows) })
+		tables.Go(func() error { return l.insert(ctx, token, rows, source{complete: framesFrom(segment)}) })
 	}
 	return tables.Wait()
 }
 
-// insert tries until the server has taken the rows, or those that it cannot
-// take are in dead_letters. It gives up only when ctx is done.
-func (l *Loader) insert(ctx context.Context, segment *spool.Segment, token string, rows schema.Rows) error {
-	return l.persist(ctx, rows.Name, func(ctx context.Context) error {
-		err := l.timedInsert(ctx, token, rows)
-		if class, _ := classOf(err); err == nil || class != classRows {
-			return err
+// framesFrom puts the frames of refused rows of a segment into their letters.
+func framesFrom(segment *spool.Segment) func([]deadLetter) []deadLetter {
+	return func(letters []deadLetter) []deadLetter {
+		frames := make(map[int64][]byte, len(letters))
+		for _, letter := range letters {
+			frames[letter.offset] = nil
 		}
-		return l.quarantine(ctx, segment, token, rows, err)
-	})
-}
-
-func (l *Loader) timedInsert(ctx context.Context, token string, rows schema.Rows) error {
-	started := time.Now()
-	err := l.warehouse.Insert(ctx, token, rows)
-	if err == nil {
-		l.metrics.inserted(rows, started)
-	}
-	return err
-}
-
-// persist calls store until it answers nil or ctx is done, waiting longer
-// after each failure. It logs the first failure, then one a minute.
-func (l *Loader) persist(ctx context.Context, table string, store func(context.Context) error) error {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval = 200 * time.Millisecond
-	wait.MaxInterval = 15 * time.Second
-	var logged time.Time
-	for attempt := 1; ; attempt++ {
-		err := store(ctx)
-		if err == nil {
-			if attempt > 1 {
-				l.logger.Info("ClickHouse takes rows again", "table", table, "attempts", attempt)
+		for offset, record := range segment.Records() {
+			if _, wanted := frames[offset]; wanted {
+				frames[offset] = record
 			}
-			return nil
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+		for i := range letters {
+			letters[i].frame = frames[letters[i].offset]
 		}
-		class, code := classOf(err)
-		l.metrics.insertErrors.WithLabelValues(string(class)).Inc()
-		if time.Since(logged) > time.Minute {
-			logged = time.Now()
-			l.logger.Error(adviceFor(class), "table", table, "attempt", attempt, "code", code, "err", err)
-		}
-		if !sleep(ctx, wait.NextBackOff()) {
-			return ctx.Err()
-		}
-	}
-}
-
-// adviceFor says in the log what an error of the class means.
-func adviceFor(class insertErrorClass) string {
-	switch class {
-	case classOperator:
-		return "ClickHouse refuses rows until somebody acts; they wait in the spool"
-	case classRows:
-		return "ClickHouse refuses every row of a batch, so the table is not as it should be: run `ingest migrate`; the rows wait in the spool"
-	default:
-		return "ClickHouse did not take rows; they wait in the spool and are sent again"
+		return letters
 	}
 }

@@ -24,6 +24,8 @@ type Metrics struct {
 	reconnects      *prometheus.CounterVec
 	sockets         prometheus.Gauge
 	claims          prometheus.Counter
+	takenOver       prometheus.Counter
+	share           prometheus.Gauge
 	rows            *prometheus.CounterVec
 	insertSeconds   *prometheus.HistogramVec
 	insertErrors    *prometheus.CounterVec
@@ -53,6 +55,8 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		reconnects:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_reconnects_total", Help: "Connections lost, by cause."}, []string{"cause"}),
 		sockets:         prometheus.NewGauge(prometheus.GaugeOpts{Name: "ingest_sockets", Help: "Websockets that are open."}),
 		claims:          prometheus.NewCounter(prometheus.CounterOpts{Name: "ingest_claims_total", Help: "Rows of lives that this worker has claimed."}),
+		takenOver:       prometheus.NewCounter(prometheus.CounterOpts{Name: "ingest_taken_over_total", Help: "Rooms that this worker has taken over from one that had more than its share, while both heard them."}),
+		share:           prometheus.NewGauge(prometheus.GaugeOpts{Name: "ingest_fair_share", Help: "Rooms that this worker should hold, given what all workers can hold and what there is to be held."}),
 		rows:            prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_rows_total", Help: "Rows that ClickHouse has taken, by table."}, []string{"table"}),
 		insertSeconds:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ingest_insert_seconds", Help: "Duration of inserts that succeeded, by table.", Buckets: prometheus.ExponentialBuckets(0.002, 2, 14)}, []string{"table"}),
 		insertErrors:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ingest_insert_errors_total", Help: "Inserts that failed and will be tried again, by class: retry, operator (somebody must act), rows (a table is not as it should be)."}, []string{"class"}),
@@ -65,7 +69,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		coverageLost:    prometheus.NewCounter(prometheus.CounterOpts{Name: "ingest_coverage_lost_total", Help: "Records for the table coverage that the spool did not take and that memory had no place for."}),
 		unknown:         make(map[unknownKey]prometheus.Counter),
 	}
-	registerer.MustRegister(m.rooms, m.frames, m.frameBytes, m.reconnects, m.sockets, m.claims, m.rows, m.insertSeconds, m.insertErrors, m.deadLetters, m.lag, m.badRecords, m.unknownFields, m.unheard, m.coverageRecords, m.coverageLost)
+	registerer.MustRegister(m.rooms, m.frames, m.frameBytes, m.reconnects, m.sockets, m.claims, m.takenOver, m.share, m.rows, m.insertSeconds, m.insertErrors, m.deadLetters, m.lag, m.badRecords, m.unknownFields, m.unheard, m.coverageRecords, m.coverageLost)
 	return m
 }
 
@@ -107,14 +111,14 @@ func (m *Metrics) countUnheard(unheard bool) {
 }
 
 // unknownField counts a field that no message declares.
-func (m *Metrics) unknownField(message string, field int32) {
+func (m *Metrics) unknownField(u UnknownField) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key := unknownKey{message, field}
+	key := unknownKey{u.Message, u.Number}
 	counter, seen := m.unknown[key]
 	if !seen {
 		if len(m.unknown) < maxUnknownFields {
-			counter = m.unknownFields.WithLabelValues(message, fmt.Sprint(field))
+			counter = m.unknownFields.WithLabelValues(u.Message, fmt.Sprint(u.Number))
 			m.unknown[key] = counter
 		} else {
 			counter = m.unknownFields.WithLabelValues("other", "other")

@@ -58,8 +58,8 @@ func TestRoomHearsUntilTheEnd(t *testing.T) {
 		t.Errorf("the text message or the last push is not as it was sent")
 	}
 	first := r.frames[0]
-	for _, frame := range r.frames {
-		if frame.LiveId != testLiveID || frame.LiveStreamId != "o7JXLjlM8Rt" || frame.Epoch != 42 || frame.SessionId == 0 ||
+	for i, frame := range r.frames {
+		if frame.LiveId != testLiveID || frame.LiveStreamId != "o7JXLjlM8Rt" || frame.Epoch != 42 || frame.SessionId == 0 || frame.FrameNumber != uint32(i+1) ||
 			frame.SessionId != first.SessionId || time.Since(time.UnixMilli(frame.ReceivedAt)).Abs() > time.Minute {
 			t.Errorf("frame %v", frame)
 		}
@@ -256,7 +256,7 @@ func TestRoomSurvivesGiantMessages(t *testing.T) {
 	if len(r.frames) != 5 || len(r.frames[3].Data) != maxMessage {
 		t.Errorf("%d frames kept, want 5 with one of 16 MiB", len(r.frames))
 	}
-	if !strings.Contains(r.log.String(), "larger than 16 MiB") {
+	if !strings.Contains(r.log.String(), "larger than 16773120 bytes") {
 		t.Errorf("not logged: %s", r.log.String())
 	}
 }

@@ -206,6 +206,7 @@ func (s *session) read() {
 		}
 		data := buffer.Bytes()
 		s.frame.ReceivedAt, s.frame.Data = time.Now().UnixMilli(), data
+		s.frame.FrameNumber++
 		if err := s.frames.Append(&s.frame); err != nil {
 			s.connector.release(buffer)
 			s.ending.cause, s.ending.err = causeAppend, err

@@ -64,7 +64,7 @@ func checkTolerated(t *testing.T, clean *schema.Batch, kind kuaishou.PayloadType
 	t.Helper()
 	reported := make(map[string]int)
 	var batch schema.Batch
-	NewDecoder(func(message string, number int32) { reported[fmt.Sprint(message, ".", number)]++ }).Decode(frame, 0, &batch)
+	NewDecoder(func(u UnknownField) { reported[fmt.Sprint(u.Message, ".", u.Number)]++ }).Decode(frame, 0, &batch)
 	if want := fmt.Sprint(messageName(field.ContainingMessage()), ".", field.Number()); len(reported) != 1 || reported[want] != 1 {
 		t.Errorf("%v, %s: reported %v", kind, field.FullName(), reported)
 	}

@@ -6,10 +6,17 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
+// UnknownField is a field met inside a known message that does not declare it.
+type UnknownField struct {
+	Message string // its name, without the package
+	Number  int32
+	Raw     []byte // the field's encoding without its tag; valid during the call only
+}
+
 // unknownFields finds the unknown fields of messages, those inside of them
 // included: a protocol change shows there first.
 type unknownFields struct {
-	report func(message string, field int32)
+	report func(UnknownField)
 	// The fields of each message type that hold messages.
 	nested map[protoreflect.FullName][]protoreflect.FieldDescriptor
 }
@@ -17,7 +24,7 @@ type unknownFields struct {
 func (u *unknownFields) visit(m protoreflect.Message) {
 	descriptor := m.Descriptor()
 	for fields := (fieldReader{rest: m.GetUnknown()}); fields.next(); {
-		u.report(messageName(descriptor), int32(fields.number))
+		u.report(UnknownField{messageName(descriptor), int32(fields.number), fields.encoded})
 	}
 	for _, field := range u.nestedOf(descriptor) {
 		switch {

@@ -86,7 +86,12 @@ func Check(ctx context.Context, postgresURL, clickHouseDSN string) error {
 	if err := CheckPostgres(ctx, postgresURL); err != nil {
 		return err
 	}
-	clickHouse, err := openClickHouse(clickHouseDSN)
+	return CheckClickHouse(ctx, clickHouseDSN)
+}
+
+// CheckClickHouse is Check for ClickHouse alone.
+func CheckClickHouse(ctx context.Context, dsn string) error {
+	clickHouse, err := openClickHouse(dsn)
 	if err != nil {
 		return err
 	}

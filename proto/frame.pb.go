@@ -84,7 +84,10 @@ type Frame struct {
 	// The fencing number of the worker's claim on the room.
 	Epoch int64 `protobuf:"varint,7,opt,name=epoch" json:"epoch,omitempty"`
 	// Set in records of our own, which have no data.
-	Coverage      *Coverage `protobuf:"bytes,8,opt,name=coverage" json:"coverage,omitempty"`
+	Coverage *Coverage `protobuf:"bytes,8,opt,name=coverage" json:"coverage,omitempty"`
+	// Which of its session's frames it is, from 1; records of our own have a
+	// count of their own.
+	FrameNumber   uint32 `protobuf:"varint,9,opt,name=frame_number,json=frameNumber" json:"frame_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -173,6 +176,13 @@ func (x *Frame) GetCoverage() *Coverage {
 		return x.Coverage
 	}
 	return nil
+}
+
+func (x *Frame) GetFrameNumber() uint32 {
+	if x != nil {
+		return x.FrameNumber
+	}
+	return 0
 }
 
 // Coverage says what became of one attempt to hear a room. A later record of
@@ -340,7 +350,7 @@ var File_proto_frame_proto protoreflect.FileDescriptor
 
 const file_proto_frame_proto_rawDesc = "" +
 	"\n" +
-	"\x11proto/frame.proto\x12\x06kslive\"\xbc\x02\n" +
+	"\x11proto/frame.proto\x12\x06kslive\"\xdf\x02\n" +
 	"\x05Frame\x12\x17\n" +
 	"\alive_id\x18\x01 \x01(\tR\x06liveId\x12$\n" +
 	"\x0elive_stream_id\x18\x02 \x01(\tR\fliveStreamId\x12\x1f\n" +
@@ -351,7 +361,8 @@ const file_proto_frame_proto_rawDesc = "" +
 	"\n" +
 	"session_id\x18\x06 \x01(\x04R\tsessionId\x12\x14\n" +
 	"\x05epoch\x18\a \x01(\x03R\x05epoch\x12,\n" +
-	"\bcoverage\x18\b \x01(\v2\x10.kslive.CoverageR\bcoverage\".\n" +
+	"\bcoverage\x18\b \x01(\v2\x10.kslive.CoverageR\bcoverage\x12!\n" +
+	"\fframe_number\x18\t \x01(\rR\vframeNumber\".\n" +
 	"\x06Source\x12\x11\n" +
 	"\rSOURCE_SOCKET\x10\x00\x12\x11\n" +
 	"\rSOURCE_RECALL\x10\x01\"\x93\x03\n" +

@@ -60,6 +60,9 @@ func (b *Batch) All() iter.Seq[Rows] {
 	}
 }
 
+// Of is the rows of a table, which may be none.
+func (b *Batch) Of(t Table) Rows { return Rows{t, reflect.ValueOf(b).Elem().Field(t.field)} }
+
 // Len is the number of rows in all tables.
 func (b *Batch) Len() int {
 	n := 0

@@ -54,7 +54,7 @@ func TestRows(t *testing.T) {
 	at := time.UnixMilli(1_700_000_000_123).UTC()
 	batch := Batch{Likes: []Like{
 		{Event: Event{LiveID: "a", EventID: 1, Offset: 10}},
-		{Event: Event{LiveID: "b", EventID: 2, Offset: 20, EventTime: at, EventTimeSource: FromEnvelope}, User: User{UserID: "u"}, DeviceHash: "h"},
+		{Event: Event{LiveID: "b", EventID: 2, SessionID: 9, FrameNumber: 4, Offset: 20, EventTime: at, EventTimeSource: FromEnvelope}, User: User{UserID: "u"}, DeviceHash: "h"},
 	}}
 	if got := batch.Len(); got != 2 {
 		t.Fatalf("Len is %d, want 2", got)
@@ -69,7 +69,7 @@ func TestRows(t *testing.T) {
 			got[rows.Columns[i]] = value
 		}
 		want := map[string]any{
-			"live_id": "b", "live_stream_id": "", "event_time": at, "event_time_source": FromEnvelope, "received_at": time.Time{}, "event_id": uint64(2),
+			"live_id": "b", "live_stream_id": "", "event_time": at, "event_time_source": FromEnvelope, "received_at": time.Time{}, "event_id": uint64(2), "session_id": uint64(9), "frame_number": uint32(4),
 			"user_id": "u", "origin_user_id": uint64(0), "user_name": "", "head_url": "", "mystery": false,
 			"fans_group_intimacy_level": uint32(0), "live_fans_group_intimacy_level": uint32(0), "wealth_grade": uint32(0), "audience_rank": uint32(0),
 			"assistant_type": "", "fans_badge": "", "id": "", "device_hash": "h", "sort_rank": uint64(0),

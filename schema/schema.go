@@ -23,6 +23,11 @@ type Event struct {
 	ReceivedAt time.Time `json:"received_at"`
 	// EventID is the same for the same event, whoever received it and whenever.
 	EventID uint64 `json:"event_id"`
+	// SessionID is the connection that the frame came over, EventID in Coverage,
+	// and FrameNumber which of its frames it is, from 1 (in Coverage, which
+	// record of the attempt): together they name the frame that the row is from.
+	SessionID   uint64 `json:"session_id"`
+	FrameNumber uint32 `json:"frame_number"`
 	// Offset is where the frame's record begins in its segment. Not a column.
 	Offset int64 `json:"-"`
 }

@@ -52,6 +52,8 @@ type cli struct {
 	Lives    livesCommand    `cmd:"" help:"List and change the rooms to watch."`
 	Watch    watchCommand    `cmd:"" help:"Print one room as it happens; needs no databases."`
 	Decode   decodeCommand   `cmd:"" help:"Decode captured frames to rows, one JSON line a row."`
+	Replay   replayCommand   `cmd:"" help:"Decode the frames that are kept with today's decoder, and put the tables right."`
+	Drift    driftCommand    `cmd:"" help:"Tell how what is sent differs from what the decoder knows."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the tables of Postgres and ClickHouse up to date."`
 	Engines  enginesCommand  `cmd:"" help:"Run only the embedded Postgres and ClickHouse, for other processes."`
 	Simulate simulateCommand `cmd:"" help:"Run only the simulated Kuaishou."`

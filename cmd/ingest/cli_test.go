@@ -26,6 +26,7 @@ func TestExitCodes(t *testing.T) {
 		{"frobnicate", exitUsage},
 		{"run --no-such-flag", exitUsage},
 		{"lives add ???", exitUsage},
+		{"lives add --replicas=4 3xabcdefgh23456", exitUsage},
 		{"run --max-rooms=0", exitUsage},
 		{"run --poll-every=0s", exitUsage},
 		{"run --lease=1ms", exitUsage},

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -35,8 +35,8 @@ func (c *decodeCommand) Run(p *process) error {
 		c.Files = []string{"-"}
 	}
 	rows := newRowPrinter(p.stdout)
-	decoder := ingest.NewDecoder(func(message string, field int32) {
-		p.logger.Debug("unknown field", "message", message, "field", field)
+	decoder := ingest.NewDecoder(func(u ingest.UnknownField) {
+		p.logger.Debug("unknown field", "message", u.Message, "field", u.Number)
 	})
 	for _, name := range c.Files {
 		frames, err := c.read(p.stdin, name)
@@ -56,7 +56,7 @@ func (c *decodeCommand) Run(p *process) error {
 
 // read reads the frames of a file.
 func (c *decodeCommand) read(stdin io.Reader, name string) ([]*kuaishou.Frame, error) {
-	if slices.Contains([]string{".active", ".sealed", ".done", ".bad"}, filepath.Ext(name)) {
+	if slices.ContainsFunc([]string{".active", ".sealed", ".done", ".done.zst", ".bad", ".torn"}, func(state string) bool { return strings.HasSuffix(name, state) }) {
 		return readSegment(name)
 	}
 	input, err := readInput(stdin, name)

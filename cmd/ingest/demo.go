@@ -23,7 +23,7 @@ type demoCommand struct {
 	Rate  float64       `help:"Events a second and room." default:"20"`
 	Seed  uint64        `help:"Seed of what the rooms send; 0: another one each time." default:"0"`
 	JSON  bool          `name:"json" help:"End with the summary as one JSON line on standard output."`
-	Keep  bool          `help:"Keep the demo's folder, to look at it with ingest engines."`
+	Keep  bool          `help:"Keep the demo's folder, to look at it with ingest engines." env:"INGEST_DEMO_KEEP"`
 }
 
 // Run shows the main job and answers an error when anything is missing or

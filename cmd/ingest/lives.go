@@ -3,11 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"kslive/ingest"
@@ -44,11 +43,20 @@ func (c *livesCommand) with(p *process, do func(context.Context, *ingest.Lives) 
 
 type livesAdd struct {
 	Priority int16     `help:"Rooms with a higher priority are claimed first." default:"0"`
+	Replicas int16     `help:"How many workers hear each room at the same time, 1 to 3: with 2, one can die without a gap." default:"1"`
 	Once     bool      `help:"Finish with the end of the live, rather than wait for the next."`
 	StartAt  time.Time `help:"Watch from this time on, such as 2026-01-31T20:00:00+08:00." placeholder:"TIME"`
 	StopAt   time.Time `help:"Watch until this time." placeholder:"TIME"`
 	Note     string    `help:"Your own words."`
 	Lives    []string  `arg:"" help:"Live IDs or addresses, or -."`
+}
+
+// Validate is called when the command line has been read.
+func (c *livesAdd) Validate() error {
+	if c.Replicas < 1 || c.Replicas > 3 {
+		return errors.New("--replicas must be 1, 2 or 3")
+	}
+	return nil
 }
 
 func (c *livesAdd) Run(p *process, parent *livesCommand) error {
@@ -58,7 +66,7 @@ func (c *livesAdd) Run(p *process, parent *livesCommand) error {
 	}
 	rows := make([]ingest.NewLive, 0, len(ids))
 	for _, id := range ids {
-		rows = append(rows, ingest.NewLive{LiveID: id, Priority: c.Priority, Once: c.Once, StartAt: c.StartAt, StopAt: c.StopAt, Note: c.Note})
+		rows = append(rows, ingest.NewLive{LiveID: id, Priority: c.Priority, Replicas: c.Replicas, Once: c.Once, StartAt: c.StartAt, StopAt: c.StopAt, Note: c.Note})
 	}
 	return parent.with(p, func(ctx context.Context, lives *ingest.Lives) error {
 		added, err := lives.Add(ctx, rows)
@@ -66,38 +74,6 @@ func (c *livesAdd) Run(p *process, parent *livesCommand) error {
 			fmt.Fprintf(p.stdout, "%d added, %d were there already\n", len(added), len(rows)-len(added))
 		}
 		return err
-	})
-}
-
-type livesList struct {
-	JSON bool `name:"json" help:"One JSON line a room."`
-}
-
-func (c *livesList) Run(p *process, parent *livesCommand) error {
-	return parent.with(p, func(ctx context.Context, lives *ingest.Lives) error {
-		rows, err := lives.List(ctx)
-		if err != nil {
-			return err
-		}
-		if c.JSON {
-			lines := json.NewEncoder(p.stdout)
-			for _, row := range rows {
-				if err := lines.Encode(row); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "LIVE\tSTATE\tSINCE\tWORKER\tREASON")
-		for _, row := range rows {
-			since := "-"
-			if row.Since != nil {
-				since = row.Since.Local().Format(time.DateTime)
-			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", row.LiveID, row.State, since, row.Worker, printable(row.Reason))
-		}
-		return table.Flush()
 	})
 }
 

@@ -109,12 +109,15 @@ func (s *setting) start(t *testing.T, args ...string) *child {
 	return c
 }
 
+// lease is that of the workers in tests.
+const lease = 4 * time.Second
+
 // startRun starts `ingest run` on the setting.
 func (s *setting) startRun(t *testing.T, clickhouse string, more ...string) *child {
 	t.Helper()
 	return s.start(t, append([]string{
 		"run", "--data-dir", s.dir, "--postgres", s.engines.Postgres, "--clickhouse", clickhouse,
-		"--kuaishou-url", s.simulator.URL(), "--page-interval=-1s", "--http-listen=", "--lease=4s", "--log-level=warn",
+		"--kuaishou-url", s.simulator.URL(), "--page-interval=-1s", "--http-listen=", "--lease=" + lease.String(), "--log-level=warn",
 	}, more...)...)
 }
 
@@ -161,12 +164,17 @@ func (s *setting) spooledFrames(t *testing.T) []*kuaishou.Frame {
 
 func (s *setting) readSpool() ([]*kuaishou.Frame, error) {
 	var frames []*kuaishou.Frame
-	for _, state := range []string{".done", ".sealed", ".active"} {
+	read := map[string]bool{} // while a segment is packed there are two files of it
+	for _, state := range []string{".done", ".done.zst", ".sealed", ".active"} {
 		names, err := filepath.Glob(filepath.Join(s.dir, "spool", "*"+state))
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range names {
+			if read[strings.TrimSuffix(name, state)] {
+				continue
+			}
+			read[strings.TrimSuffix(name, state)] = true
 			segment, err := readSegment(name)
 			if err != nil {
 				return nil, err

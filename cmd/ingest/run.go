@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,15 +31,15 @@ func (f kuaishouFlags) client(logger *slog.Logger) (*ingest.Client, error) {
 
 // ingestFlags tune the ingester.
 type ingestFlags struct {
-	Worker        string        `help:"Name of this worker; it must differ between workers. Default: host name and process." placeholder:"NAME"`
-	MaxRooms      int           `help:"Rooms that this worker holds at most." default:"5000"`
+	Worker        string        `help:"Name of this worker; a second one of the same name refuses to start. Default: host name and process." placeholder:"NAME"`
+	MaxRooms      int           `help:"Rooms that this worker holds at most. Workers share the rooms in proportion to it." default:"5000"`
 	PollEvery     time.Duration `help:"How often lives is looked at; a notification from Postgres makes it sooner." default:"1s"`
-	Lease         time.Duration `help:"How long a claimed room stays this worker's when it dies." default:"30s"`
+	Lease         time.Duration `help:"How long a claimed room stays this worker's when it dies; then the others take it over." default:"30s"`
 	Spool         string        `help:"Folder of the spool; default: spool in the data folder." type:"path" placeholder:"DIR"`
 	SpoolMax      int64         `help:"Bytes that may wait in the spool; near it, rooms are closed until ClickHouse has caught up." default:"21474836480" placeholder:"BYTES"`
 	SegmentBytes  int64         `help:"Size at which a segment of the spool is sealed, and so the largest batch." default:"16777216" placeholder:"BYTES"`
-	ArchiveMax    int64         `help:"Bytes of loaded segments that are kept, to decode them again." default:"10737418240" placeholder:"BYTES"`
-	ArchiveAge    time.Duration `help:"How long loaded segments are kept." default:"168h"`
+	Keep          time.Duration `help:"How long frames are kept, compressed, after they were loaded, so that they can be decoded again; 0: however old. With both this and --keep-bytes 0, none are." default:"168h"`
+	KeepBytes     int64         `help:"Bytes that those frames may take; the oldest go first. 0: no limit." default:"10737418240" placeholder:"BYTES"`
 	InsertTimeout time.Duration `help:"How long one insert may take before it is given up and tried again; nothing is stored twice." default:"4m"`
 	DrainTimeout  time.Duration `help:"How long a stop waits for ClickHouse to take what is in the spool." default:"30s"`
 }
@@ -56,6 +55,10 @@ func (f ingestFlags) Validate() error {
 		return errors.New("--lease must be at least 1s")
 	case f.InsertTimeout < time.Second:
 		return errors.New("--insert-timeout must be at least 1s")
+	case f.Keep < 0:
+		return errors.New("--keep must not be negative")
+	case f.KeepBytes < 0:
+		return errors.New("--keep-bytes must not be negative")
 	case f.DrainTimeout < 0:
 		return errors.New("--drain-timeout must not be negative")
 	}
@@ -152,12 +155,8 @@ func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, 
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	directory := f.Spool
-	if directory == "" {
-		directory = filepath.Join(dataDir, "spool")
-	}
-	p.spool, err = spool.Open(directory, spool.Options{
-		SegmentBytes: f.SegmentBytes, MaxBytes: f.SpoolMax, ArchiveBytes: f.ArchiveMax, ArchiveAge: f.ArchiveAge, Logger: logger,
+	p.spool, err = spool.Open(spoolFolder(f.Spool, dataDir), spool.Options{
+		SegmentBytes: f.SegmentBytes, MaxBytes: f.SpoolMax, Keep: f.Keep, KeepBytes: f.KeepBytes, Logger: logger,
 	})
 	if err != nil {
 		return nil, err

@@ -134,8 +134,12 @@ func requireStored(t *testing.T, s *setting, frames []*kuaishou.Frame) {
 		}
 		lost, doubled := 0, 0
 		for id, count := range wanted {
+			least := count
+			if rows.Name == "coverage" {
+				least = 1 // the later record of a session replaces the earlier
+			}
 			switch {
-			case stored[id] < count:
+			case stored[id] < least:
 				lost++
 			case stored[id] > count:
 				doubled++

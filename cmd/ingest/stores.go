@@ -142,6 +142,15 @@ func (f storeFlags) requirePostgres(dataDir string) (stores, error) {
 	return found, err
 }
 
+// requireClickHouse is locate for commands that need ClickHouse.
+func (f storeFlags) requireClickHouse(dataDir string) (stores, error) {
+	found, err := f.locate(dataDir)
+	if err == nil && found.ClickHouse == "" {
+		err = fmt.Errorf("no ClickHouse: give --clickhouse URL (or INGEST_CLICKHOUSE), or start `ingest engines` on the data folder %s first", dataDir)
+	}
+	return found, err
+}
+
 // requireBoth is locate for commands that need both databases.
 func (f storeFlags) requireBoth(dataDir string) (stores, error) {
 	found, err := f.requirePostgres(dataDir)

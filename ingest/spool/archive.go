@@ -2,23 +2,26 @@ package spool
 
 import (
 	"errors"
-	"io/fs"
 	"path/filepath"
 	"sync"
 	"time"
 )
 
-// archive is the list of .done segments, the oldest first.
+// archive is the list of segments that are done, packed or not, the oldest first.
 type archive struct {
+	arrived chan struct{} // holds one when a segment waits for being packed
+
 	mu    sync.Mutex
 	files []archived
 	bytes int64
+	loose []archived // those of them that wait for being packed
 }
 
 type archived struct {
-	name  string
-	size  int64
-	wrote time.Time
+	name   string
+	size   int64 // of the file as it is
+	wrote  time.Time
+	packed bool
 }
 
 func (a *archive) add(f archived) {
@@ -26,6 +29,51 @@ func (a *archive) add(f archived) {
 	defer a.mu.Unlock()
 	a.files = append(a.files, f)
 	a.bytes += f.size
+	if f.packed || f.size < packFrom {
+		return
+	}
+	a.loose = append(a.loose, f)
+	select {
+	case a.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// unpacked takes the oldest segment that waits for being packed off that list.
+func (a *archive) unpacked() (archived, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.loose) == 0 {
+		return archived{}, false
+	}
+	f := a.loose[0]
+	a.loose = a.loose[1:]
+	return f, true
+}
+
+// shrink notes that a segment has been packed. It answers false when the
+// archive has let go of it meanwhile.
+func (a *archive) shrink(name string, size int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := len(a.files) - 1; i >= 0; i-- {
+		if f := &a.files[i]; f.name == name {
+			a.bytes += size - f.size
+			f.size, f.packed = size, true
+			return true
+		}
+	}
+	return false
+}
+
+// last is the name of the newest segment, "" when there is none.
+func (a *archive) last() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.files) == 0 {
+		return ""
+	}
+	return a.files[len(a.files)-1].name
 }
 
 // pop takes the oldest segment off the list if the limits of o say that it must
@@ -37,9 +85,9 @@ func (a *archive) pop(o *Options, now time.Time) (archived, bool) {
 		return archived{}, false
 	}
 	f := a.files[0]
-	none := o.ArchiveBytes == 0 && o.ArchiveAge == 0
-	large := o.ArchiveBytes > 0 && a.bytes > o.ArchiveBytes
-	old := o.ArchiveAge > 0 && now.Sub(f.wrote) > o.ArchiveAge
+	none := o.KeepBytes == 0 && o.Keep == 0
+	large := o.KeepBytes > 0 && a.bytes > o.KeepBytes
+	old := o.Keep > 0 && now.Sub(f.wrote) > o.Keep
 	if !none && !large && !old {
 		return archived{}, false
 	}
@@ -63,12 +111,12 @@ func (s *Spool) trim(now time.Time) {
 			return
 		}
 		if err := s.delete(f.name); err != nil {
-			s.o.Logger.Warn("deleting an archived spool segment", "file", s.path(f.name, done), "err", err)
+			s.o.Logger.Warn("deleting an archived spool segment", "segment", f.name, "err", err)
 		}
 	}
 }
 
-// delete removes a .done segment. The newest name of all is noted first, or a
+// delete removes an archived segment. The newest name of all is noted first, or a
 // clock that has gone back could give it out again.
 func (s *Spool) delete(name string) error {
 	s.mu.Lock()
@@ -79,8 +127,5 @@ func (s *Spool) delete(name string) error {
 			return err
 		}
 	}
-	if err := s.disk.Remove(s.path(name, done)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return errors.Join(removeIfThere(s.disk, s.path(name, done)), removeIfThere(s.disk, s.path(name, packed)))
 }

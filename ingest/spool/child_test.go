@@ -43,7 +43,7 @@ func runChild(role string, args []string) error {
 	return fmt.Errorf("unknown role %s", role)
 }
 
-var killOptions = Options{SegmentBytes: 4 << 10, ArchiveBytes: 1 << 40}
+var killOptions = Options{SegmentBytes: 4 << 10, KeepBytes: 1 << 40}
 
 // childWrite appends until it is killed. It has one writer for each number in
 // from, and prints "writer number" as soon as that record is acknowledged. A

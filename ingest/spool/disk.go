@@ -57,7 +57,7 @@ func (osDisk) SyncDir(dir string) error {
 
 // writeDurable puts data into path as a whole or not at all.
 func writeDurable(d disk, path string, data []byte) error {
-	tmp := path + ".tmp"
+	tmp := path + unfinished
 	f, err := d.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
@@ -89,10 +89,10 @@ func makeDir(d disk, dir string) error {
 	return d.SyncDir(filepath.Dir(dir))
 }
 
-// lockDir takes the directory for this process. The kernel gives the lock back
-// when the process ends, however it ends.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o640)
+// lockFile takes the file at path, which is made, for this process. The kernel
+// gives the lock back when the process ends, however it ends.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return nil, err
 	}

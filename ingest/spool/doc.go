@@ -7,18 +7,20 @@
 // reader takes the oldest sealed segment, passes its records on, and gives the
 // copy up only afterwards:
 //
-//	Append ─> .active ──full, or old and a reader waits──> .sealed ──Segment.Done──> .done ──archive limits──> deleted
+//	Append ─> .active ──full, or old and a reader waits──> .sealed ──Segment.Done──> .done ──> .done.zst ──Keep──> deleted
 //	             │                                            │
 //	       Open after a crash:                         Segment.Bad, or Done of a
 //	       torn tail cut, then sealed                  damaged segment ──> .bad, kept for a person
 //
 // The file name is the state, so `ls` shows it, and every change of state is a
-// rename followed by an fsync of the directory. Beside the segments a directory
+// rename followed by an fsync of the directory. What is done is compressed in the
+// background, into a file beside it that replaces it when it is durable; what is
+// smaller than a block of the disk is left as it is. Beside the segments a directory
 // holds `id` (see [Spool.ID]), `lock` (one process a directory), and `last`
 // (the newest segment name, written when that segment is deleted, so that no
 // name is ever used again). A file `.torn` is the copy of a segment as a crash
 // left it, made when cutting its tail may have cost more than one record.
 //
-// A segment that a person renames from .done or .bad to .sealed is read again
-// after the next Open.
+// A segment that a person renames from .done, .done.zst or .bad to .sealed is read
+// again after the next Open.
 package spool

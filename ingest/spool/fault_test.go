@@ -212,7 +212,7 @@ func TestFailedTruncate(t *testing.T) {
 // What is done stays done after a loss of power.
 func TestDoneIsDurable(t *testing.T) {
 	d := newFaultyDisk()
-	s, err := open(t.TempDir(), Options{ArchiveBytes: 1 << 20}, d)
+	s, err := open(t.TempDir(), Options{KeepBytes: 1 << 20}, d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestDoneIsDurable(t *testing.T) {
 	mustAppend(t, s, "handed on")
 	drain(t, s)
 	dir := d.crash(t)
-	after := mustOpen(t, dir, Options{ArchiveBytes: 1 << 20})
+	after := mustOpen(t, dir, Options{KeepBytes: 1 << 20})
 	if got := drain(t, after); len(got) > 0 {
 		t.Errorf("handed out again: %q", got)
 	}

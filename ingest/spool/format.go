@@ -129,10 +129,10 @@ type Contents struct {
 	end  int64 // offset just past the last whole record
 }
 
-// ReadFile reads a segment file of any state, without a Spool and without
-// changing anything: for replays, and for looking into a .bad or .torn file.
-// Damage is not an error, see [Contents.Damage]. The error wraps
-// [os.ErrNotExist] when there is no such file.
+// ReadFile reads a segment file of any state, compressed or not, without a Spool
+// and without changing anything: for replays, and for looking into a .bad or
+// .torn file. Damage is not an error, see [Contents.Damage], but that of a
+// compressed file is. The error wraps [os.ErrNotExist] when there is no such file.
 func ReadFile(path string) (*Contents, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -146,8 +146,8 @@ func ReadFile(path string) (*Contents, error) {
 	if !info.Mode().IsRegular() || info.Size() > maxFile {
 		return nil, fmt.Errorf("reading spool segment %s: not a file of at most %d bytes: no spool wrote it", path, maxFile)
 	}
-	data := make([]byte, info.Size())
-	if _, err := io.ReadFull(f, data); err != nil {
+	data, err := readAll(f, info.Size())
+	if err != nil {
 		return nil, fmt.Errorf("reading spool segment %s: %w", path, err)
 	}
 	name, _, ok := splitFile(filepath.Base(path))
@@ -159,6 +159,20 @@ func ReadFile(path string) (*Contents, error) {
 		return nil, fmt.Errorf("reading spool segment %s: %w", path, err)
 	}
 	return c, nil
+}
+
+// readAll reads a file of size bytes, and unfolds it when it is compressed.
+func readAll(f *os.File, size int64) ([]byte, error) {
+	magic := make([]byte, min(size, int64(len(zstdMagic))))
+	if _, err := f.ReadAt(magic, 0); err != nil {
+		return nil, err
+	}
+	if bytes.Equal(magic, zstdMagic) {
+		return unfold(f)
+	}
+	data := make([]byte, size)
+	_, err := io.ReadFull(f, data)
+	return data, err
 }
 
 func parse(name string, data []byte) (*Contents, error) {
@@ -191,7 +205,7 @@ func (c *Contents) gap(n int64) {
 // greater names. No name is used twice in one spool.
 func (c *Contents) Name() string { return c.name }
 
-// Size is the length of the file in bytes.
+// Size is the length of the file in bytes, unfolded when it is compressed.
 func (c *Contents) Size() int64 { return int64(len(c.data)) }
 
 // Len is the number of whole records.

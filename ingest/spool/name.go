@@ -7,11 +7,12 @@ import (
 
 // The states of a segment are the suffixes of its file name.
 const (
-	active = ".active" // being appended to
-	sealed = ".sealed" // whole, waiting for a reader
-	done   = ".done"   // handed on, kept for replay
-	bad    = ".bad"    // kept for a person
-	torn   = ".torn"   // a copy: what a crash left, before its tail was cut
+	active = ".active"   // being appended to
+	sealed = ".sealed"   // whole, waiting for a reader
+	done   = ".done"     // handed on, kept for replay
+	packed = ".done.zst" // the same, compressed
+	bad    = ".bad"      // kept for a person
+	torn   = ".torn"     // a copy: what a crash left, before its tail was cut
 )
 
 // nameLayout makes names whose order as text is their order in time.
@@ -41,14 +42,10 @@ func validName(name string) bool {
 // splitFile takes a file name apart; ok is false for files that are not
 // segments.
 func splitFile(file string) (name, state string, ok bool) {
-	dot := strings.LastIndexByte(file, '.')
-	if dot < 0 {
-		return "", "", false
-	}
-	name, state = file[:dot], file[dot:]
-	switch state {
-	case active, sealed, done, bad, torn:
-		return name, state, validName(name)
+	for _, state := range []string{active, sealed, done, packed, bad, torn} {
+		if name, ok := strings.CutSuffix(file, state); ok {
+			return name, state, validName(name)
+		}
 	}
 	return "", "", false
 }

@@ -185,7 +185,7 @@ func (g *Segment) settle(state string) error {
 	}
 	s.forget(seg)
 	if state == done {
-		s.archive.add(archived{seg.name, seg.size, seg.wrote})
+		s.archive.add(archived{name: seg.name, size: seg.size, wrote: seg.wrote})
 		s.trim(time.Now())
 		return nil
 	}

@@ -21,11 +21,12 @@ type Options struct {
 	// MaxBytes bounds the bytes that are active or sealed; Append returns
 	// ErrFull rather than pass it. At least SegmentBytes, or 0 for no bound.
 	MaxBytes int64
-	// ArchiveBytes and ArchiveAge bound what is kept after Done: the oldest
-	// segments are deleted until both hold. 0 leaves that bound out; when both
-	// are 0, Done deletes.
-	ArchiveBytes int64
-	ArchiveAge   time.Duration
+	// Keep and KeepBytes bound what is kept after Done, by the age of a
+	// segment's last record and by the bytes of all files: the oldest segments
+	// are deleted until both hold. 0 leaves that bound out; when both are 0, Done
+	// deletes.
+	Keep      time.Duration
+	KeepBytes int64
 	// MaxRecord is the length in bytes of the longest record Append takes, at
 	// most 256 MiB. Default 16 MiB. Reading does not depend on it.
 	MaxRecord int
@@ -54,9 +55,9 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("segment size %d is not between 1 and %d bytes", o.SegmentBytes, maxOption)
 	case o.MaxRecord < 0 || o.MaxRecord > maxOption:
 		return o, fmt.Errorf("record limit %d is not between 1 and %d bytes", o.MaxRecord, maxOption)
-	case o.SyncEvery < 0 || o.SealAge < 0 || o.ArchiveAge < 0 || o.ArchiveBytes < 0:
-		return o, fmt.Errorf("sync interval %v, seal age %v, archive age %v or archive size %d is negative",
-			o.SyncEvery, o.SealAge, o.ArchiveAge, o.ArchiveBytes)
+	case o.SyncEvery < 0 || o.SealAge < 0 || o.Keep < 0 || o.KeepBytes < 0:
+		return o, fmt.Errorf("sync interval %v, seal age %v, time %v or size %d to keep is negative",
+			o.SyncEvery, o.SealAge, o.Keep, o.KeepBytes)
 	case o.MaxBytes != 0 && o.MaxBytes < o.SegmentBytes:
 		return o, fmt.Errorf("spool size %d is less than one segment of %d bytes: raise it, or make segments smaller",
 			o.MaxBytes, o.SegmentBytes)

@@ -14,6 +14,8 @@ import (
 	"time"
 )
 
+const idFile = "id"
+
 // restore brings the state of the directory into memory. Nothing else uses the
 // spool yet, but seal expects mu.
 func (s *Spool) restore() error {
@@ -51,6 +53,11 @@ func (s *Spool) list() (unfinished []*segment, err error) {
 		return nil, err
 	}
 	for _, f := range files {
+		if isUnfinished(f.Name()) {
+			if err := removeIfThere(s.disk, filepath.Join(s.dir, f.Name())); err != nil {
+				return nil, err
+			}
+		}
 		name, state, ok := splitFile(f.Name())
 		if !ok {
 			continue
@@ -70,8 +77,10 @@ func (s *Spool) list() (unfinished []*segment, err error) {
 		case sealed:
 			s.sealed = append(s.sealed, seg)
 			s.bytes += seg.size
-		case done:
-			s.archive.add(archived{seg.name, seg.size, seg.wrote})
+		case done, packed:
+			if err := s.takeArchived(seg, state); err != nil {
+				return nil, err
+			}
 		case bad:
 			s.counts.bad.add(seg.size)
 		}
@@ -80,27 +89,33 @@ func (s *Spool) list() (unfinished []*segment, err error) {
 }
 
 // loadID reads the spool's ID, or makes one.
-func (s *Spool) loadID(pending bool) error {
-	path := filepath.Join(s.dir, "id")
-	data, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if pending {
-			s.o.Logger.Warn("spool holds segments but no id; with the new id, a segment that was handed on before may be taken for another",
-				"dir", s.dir)
-		}
-		var id [16]byte
-		rand.Read(id[:]) // never fails: see its documentation
-		s.id = hex.EncodeToString(id[:])
-		return writeDurable(s.disk, path, []byte(s.id+"\n"))
-	case err != nil:
+func (s *Spool) loadID(pending bool) (err error) {
+	s.id, err = readID(s.dir)
+	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	s.id = strings.TrimSpace(string(data))
-	if raw, err := hex.DecodeString(s.id); err != nil || len(raw) != 16 {
-		return fmt.Errorf("%s does not hold 32 hexadecimal digits: restore it, or remove it to have a new one made", path)
+	if pending {
+		s.o.Logger.Warn("spool holds segments but no id; with the new id, a segment that was handed on before may be taken for another",
+			"dir", s.dir)
 	}
-	return nil
+	var id [16]byte
+	rand.Read(id[:]) // never fails: see its documentation
+	s.id = hex.EncodeToString(id[:])
+	return writeDurable(s.disk, filepath.Join(s.dir, idFile), []byte(s.id+"\n"))
+}
+
+// readID reads the ID of the spool in dir.
+func readID(dir string) (string, error) {
+	path := filepath.Join(dir, idFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	id := strings.TrimSpace(string(data))
+	if raw, err := hex.DecodeString(id); err != nil || len(raw) != 16 {
+		return "", fmt.Errorf("%s does not hold 32 hexadecimal digits: restore it, or remove it to have a new one made", path)
+	}
+	return id, nil
 }
 
 // finish cuts the torn tail of an active segment that an earlier process left,

@@ -195,7 +195,7 @@ func TestNewerVersion(t *testing.T) {
 
 func TestRemovedByHand(t *testing.T) {
 	dir := t.TempDir()
-	s := mustOpen(t, dir, Options{SegmentBytes: 1, ArchiveBytes: 1 << 20})
+	s := mustOpen(t, dir, Options{SegmentBytes: 1, KeepBytes: 1 << 20})
 	mustAppend(t, s, "a", "b", "c")
 	held := mustNext(t, s)
 	files, err := filepath.Glob(filepath.Join(dir, "*"+sealed))

@@ -31,9 +31,9 @@ type Spool struct {
 	disk disk
 	lock *os.File
 
-	stop    chan struct{} // closed by Close; ends the loop
-	stopped chan struct{} // closed by the loop
-	close   func() error  // runs once
+	stop    chan struct{}  // closed by Close; ends what runs beside the callers:
+	running sync.WaitGroup // the loop and the packing
+	close   func() error   // runs once
 
 	archive archive // has its own lock, never taken together with mu
 
@@ -80,11 +80,12 @@ func open(dir string, o Options, d disk) (*Spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening spool %s: %w", dir, err)
 	}
-	go s.loop()
+	s.running.Go(s.loop)
+	s.running.Go(s.packing)
 	return s, nil
 }
 
-// prepare does all of Open but start the loop.
+// prepare does all of Open but start what runs beside the callers.
 func prepare(dir string, o Options, d disk) (_ *Spool, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
@@ -92,14 +93,14 @@ func prepare(dir string, o Options, d disk) (_ *Spool, err error) {
 	if err := makeDir(d, dir); err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(dir)
+	lock, err := lockFile(filepath.Join(dir, "lock"))
 	if err != nil {
 		return nil, err
 	}
 	s := &Spool{
 		dir: dir, o: o, disk: d, lock: lock,
-		stop: make(chan struct{}), stopped: make(chan struct{}),
-		changed: make(chan struct{}),
+		stop: make(chan struct{}), changed: make(chan struct{}),
+		archive: archive{arrived: make(chan struct{}, 1)},
 	}
 	s.close = sync.OnceValue(s.closeOnce)
 	if err := s.restore(); err != nil {
@@ -115,7 +116,6 @@ func (s *Spool) ID() string { return s.id }
 
 // loop keeps the promise of SyncEvery. Close waits for it.
 func (s *Spool) loop() {
-	defer close(s.stopped)
 	t := time.NewTicker(s.o.SyncEvery)
 	defer t.Stop()
 	for {
@@ -182,7 +182,7 @@ func (s *Spool) closeOnce() error {
 	s.mu.Unlock()
 
 	close(s.stop)
-	<-s.stopped
+	s.running.Wait()
 	s.held.Wait()
 	err := s.flush()
 

@@ -241,11 +241,11 @@ func TestArchive(t *testing.T) {
 		want  int
 	}{
 		{"nothing kept", Options{}, 0, 0},
-		{"by size", Options{ArchiveBytes: 2*size + 1}, 0, 2},
-		{"by size, whatever the age", Options{ArchiveBytes: math.MaxInt64}, 1000 * time.Hour, 5},
-		{"young", Options{ArchiveAge: time.Hour}, time.Minute, 5},
-		{"old", Options{ArchiveAge: time.Hour}, 2 * time.Hour, 0},
-		{"size binds first", Options{ArchiveAge: time.Hour, ArchiveBytes: size}, time.Minute, 1},
+		{"by size", Options{KeepBytes: 2*size + 1}, 0, 2},
+		{"by size, whatever the age", Options{KeepBytes: math.MaxInt64}, 1000 * time.Hour, 5},
+		{"young", Options{Keep: time.Hour}, time.Minute, 5},
+		{"old", Options{Keep: time.Hour}, 2 * time.Hour, 0},
+		{"size binds first", Options{Keep: time.Hour, KeepBytes: size}, time.Minute, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -273,14 +273,14 @@ func TestArchive(t *testing.T) {
 // A smaller limit takes effect at the next Open.
 func TestArchiveAtOpen(t *testing.T) {
 	dir := t.TempDir()
-	s := mustOpen(t, dir, Options{SegmentBytes: 1, ArchiveBytes: 1 << 20})
+	s := mustOpen(t, dir, Options{SegmentBytes: 1, KeepBytes: 1 << 20})
 	mustAppend(t, s, "a", "b", "c")
 	drain(t, s)
 	s.Close()
 	if got, want := states(t, dir), ".done .done .done"; got != want {
 		t.Fatalf("files %q, want %q", got, want)
 	}
-	mustOpen(t, dir, Options{ArchiveBytes: 29})
+	mustOpen(t, dir, Options{KeepBytes: 29})
 	c, err := ReadFile(oneFile(t, dir, done))
 	if err != nil || len(records(c)) != 1 || records(c)[0] != "c" {
 		t.Errorf("kept %v, %v; want c", c, err)

@@ -82,33 +82,41 @@ func (d *databases) execute(ctx context.Context, sql string, args ...any) error 
 	return d.exec(ctx, d.name, sql, args...)
 }
 
+// exec runs a statement in a database.
 func (d *databases) exec(ctx context.Context, database, sql string, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, at(d.engines.postgres, d.engines.postgres.Host, database))
-	if err != nil {
-		return fmt.Errorf("connecting to Postgres: %w", err)
-	}
-	defer conn.Close(ctx)
-	if _, err := conn.Exec(ctx, sql, args...); err != nil {
-		return fmt.Errorf("asking Postgres %.60s: %w", sql, err)
-	}
-	return nil
+	return d.connect(ctx, database, func(ctx context.Context, conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, sql, args...); err != nil {
+			return fmt.Errorf("asking Postgres %.60s: %w", sql, err)
+		}
+		return nil
+	})
 }
 
-// lookUp answers the one value that a query on Postgres has.
+// lookUp answers the one value that a query on Postgres has, as text.
 func (d *databases) lookUp(ctx context.Context, sql string, args ...any) (value string, err error) {
+	err = d.connect(ctx, d.name, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := conn.QueryRow(ctx, sql, args...).Scan(&value); err != nil {
+			return fmt.Errorf("asking Postgres %.60s: %w", sql, err)
+		}
+		return nil
+	})
+	return value, err
+}
+
+// connect connects to a database, which may just be recovering.
+func (d *databases) connect(ctx context.Context, database string, use func(context.Context, *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, at(d.engines.postgres, d.engines.postgres.Host, d.name))
+	var conn *pgx.Conn
+	err := until(ctx, askTime, "Postgres takes connections", func() (ok bool, err error) {
+		conn, err = pgx.Connect(ctx, at(d.engines.postgres, d.engines.postgres.Host, database))
+		return err == nil, err
+	})
 	if err != nil {
-		return "", fmt.Errorf("connecting to Postgres: %w", err)
+		return err
 	}
 	defer conn.Close(ctx)
-	if err := conn.QueryRow(ctx, sql, args...).Scan(&value); err != nil {
-		return "", fmt.Errorf("asking Postgres %.60s: %w", sql, err)
-	}
-	return value, nil
+	return use(ctx, conn)
 }
 
 // do runs statements in the scenario's ClickHouse database.

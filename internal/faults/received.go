@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"google.golang.org/protobuf/proto"
@@ -31,15 +28,15 @@ func newReceived() *received {
 
 // states are those of segments, in the order in which a segment is never missed
 // while its name changes.
-var states = []string{".active", ".sealed", ".done", ".bad"}
+var states = []string{".active", ".sealed", ".done", ".done.zst", ".bad"}
 
 // read adds what is in a spool whose worker is not running, and answers how many
 // frames of the segments that were not read before.
 func (r *received) read(dir string) (frames int, err error) {
 	for _, state := range states {
-		paths, err := filepath.Glob(filepath.Join(dir, "*"+state))
+		paths, err := segments(dir, state)
 		if err != nil {
-			return frames, fmt.Errorf("looking into a spool: %w", err)
+			return frames, err
 		}
 		for _, path := range paths {
 			name := path[:len(path)-len(state)]
@@ -78,15 +75,6 @@ func (r *received) add(frames []*pb.Frame) {
 	}
 }
 
-// count is the number of different rows.
-func (r *received) count() int {
-	n := 0
-	for _, ids := range r.rows {
-		n += len(ids)
-	}
-	return n
-}
-
 // lost counts the rows that are not stored.
 func (r *received) lost(ctx context.Context, d *databases) (int, error) {
 	lost := 0
@@ -106,39 +94,44 @@ func (r *received) lost(ctx context.Context, d *databases) (int, error) {
 
 // readFrames reads the whole records of a segment.
 func readFrames(path string) ([]*pb.Frame, error) {
+	frames, _, err := framesAt(path)
+	return frames, err
+}
+
+// framesAt reads them with the offsets at which they begin.
+func framesAt(path string) (frames []*pb.Frame, offsets []int64, err error) {
 	segment, err := spool.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var frames []*pb.Frame
 	for offset, record := range segment.Records() {
 		frame := new(pb.Frame)
 		if err := proto.Unmarshal(record, frame); err != nil {
-			return nil, fmt.Errorf("reading %s: the record at %d is not a frame: %w", path, offset, err)
+			return nil, nil, fmt.Errorf("reading %s: the record at %d is not a frame: %w", path, offset, err)
 		}
-		frames = append(frames, frame)
+		frames, offsets = append(frames, frame), append(offsets, offset)
 	}
-	return frames, nil
+	return frames, offsets, nil
 }
 
 // waiting are the segments of a spool that are not loaded yet.
-func waiting(dir string) (segments []string, bytes int64, err error) {
+func waiting(dir string) ([]string, error) {
+	var found []string
 	for _, state := range states[:2] {
-		paths, err := filepath.Glob(filepath.Join(dir, "*"+state))
+		paths, err := segments(dir, state)
 		if err != nil {
-			return nil, 0, fmt.Errorf("looking into a spool: %w", err)
+			return nil, err
 		}
-		for _, path := range paths {
-			info, err := os.Stat(path)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue // loaded meanwhile
-			}
-			if err != nil {
-				return nil, 0, fmt.Errorf("looking into a spool: %w", err)
-			}
-			segments = append(segments, path)
-			bytes += info.Size()
-		}
+		found = append(found, paths...)
 	}
-	return segments, bytes, nil
+	return found, nil
+}
+
+// segments are the files of a spool in a state, the oldest first.
+func segments(dir, state string) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*"+state))
+	if err != nil {
+		return nil, fmt.Errorf("looking into a spool: %w", err)
+	}
+	return paths, nil
 }

@@ -34,6 +34,8 @@ type stage struct {
 	unmet     []error       // expectations
 	letters   int           // rows that are expected in dead_letters
 	notes     []string      // said beside the verdict
+	immutable []string      // folders that were made read-only
+	mounted   []string      // folders on which file systems were mounted
 }
 
 // open makes the stage and starts everything on it. The caller must close it.
@@ -107,7 +109,7 @@ func (s *stage) heard(ctx context.Context) error {
 
 // connected waits until so many rooms are.
 func (s *stage) connected(ctx context.Context, rooms int) error {
-	return until(ctx, time.Minute, fmt.Sprintf("%d rooms are connected", rooms), func() (bool, error) {
+	return until(ctx, 2*time.Minute, fmt.Sprintf("%d rooms are connected", rooms), func() (bool, error) {
 		open, err := s.kuaishou.connections(ctx)
 		return open == rooms, err
 	})
@@ -162,5 +164,5 @@ func (s *stage) close() error {
 	if s.postgresProxy != nil {
 		s.postgresProxy.close()
 	}
-	return nil
+	return s.restoreFiles()
 }

@@ -76,7 +76,7 @@ func (s *stage) finish(ctx context.Context) error {
 		if err := w.end(ctx); err != nil {
 			return err
 		}
-		segments, _, err := waiting(w.spool)
+		segments, err := waiting(w.spool)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,8 @@ CREATE TABLE IF NOT EXISTS coverage
     event_time_source LowCardinality(String)          COMMENT 'The clock event_time was read from: received, the worker''s own.' CODEC(ZSTD(1)),
     received_at       DateTime64(3, 'UTC')            COMMENT 'When this record was written. Of several of one attempt the latest counts.' CODEC(Delta, ZSTD(1)),
     event_id          UInt64                          COMMENT 'The attempt: random.' CODEC(NONE),
+    session_id        UInt64                          COMMENT 'The same as event_id, as in the tables of events.' CODEC(ZSTD(1)),
+    frame_number      UInt32                          COMMENT 'Which record of the attempt it is, from 1.' CODEC(Delta, ZSTD(1)),
     worker            LowCardinality(String)          COMMENT 'Name of the worker.' CODEC(ZSTD(1)),
     epoch             Int64                           COMMENT 'The claim under which it was made; goes up with every claim of the room.' CODEC(ZSTD(1)),
     connected_at      Nullable(DateTime64(3, 'UTC'))  COMMENT 'When the server let us in; NULL: it did not.' CODEC(ZSTD(1)),
@@ -27,7 +29,8 @@ CREATE TABLE IF NOT EXISTS coverage
     bytes             UInt64                          COMMENT 'Their bytes.' CODEC(ZSTD(1)),
     unknown_payloads  UInt64                          COMMENT 'Those of them whose payload type is not known.' CODEC(ZSTD(1)),
     reconnects        UInt32                          COMMENT 'Connections of this broadcast that this worker had tried before.' CODEC(ZSTD(1)),
-    inserted_at       DateTime64(3, 'UTC')            DEFAULT now64(3) COMMENT 'When the row was inserted.' CODEC(Delta, ZSTD(1))
+    inserted_at       DateTime64(3, 'UTC')            DEFAULT now64(3) COMMENT 'When the row was inserted.' CODEC(Delta, ZSTD(1)),
+    INDEX received_at_index received_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(received_at)
 PARTITION BY toYYYYMM(event_time)

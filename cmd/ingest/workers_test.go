@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"kslive/internal/simulator"
+)
+
+// hearing is how many rooms each worker hears, by live_state.
+func hearing(t *testing.T, s *setting) map[string]int {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.engines.Postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	rows, err := conn.Query(t.Context(), "SELECT owner, count(*) FROM live_state WHERE lease_until > now() AND state = 'live' GROUP BY owner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := make(map[string]int)
+	var (
+		owner string
+		count int
+	)
+	if _, err := pgx.ForEachRow(rows, []any{&owner, &count}, func() error {
+		counts[owner] = count
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return counts
+}
+
+// hear says whether the workers hear so many rooms each.
+func hear(t *testing.T, s *setting, want map[string]int) func() bool {
+	return func() bool { return maps.Equal(hearing(t, s), want) }
+}
+
+// count is a number in ClickHouse.
+func (s *setting) count(t *testing.T, from string) uint64 {
+	t.Helper()
+	counts, err := s.engines.pairs(t.Context(), "SELECT toUInt64(0) AS hash, count() AS count FROM "+from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return counts[0]
+}
+
+// startWorker is startRun with a name and a spool of its own.
+func (s *setting) startWorker(t *testing.T, name, spool string) *child {
+	t.Helper()
+	return s.startRun(t, s.engines.ClickHouse, "--worker="+name, "--spool="+spool)
+}
+
+// requireOnce requires all that was sent to be stored, and to be read once.
+func requireOnce(t *testing.T, s *setting) {
+	t.Helper()
+	audit, err := s.simulator.Ledger().Audit(context.Background(), s.engines.pairs, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if audit.Missing+audit.Doubled+audit.Extra > 0 || audit.Sent < 500 {
+		t.Errorf("%+v", audit)
+	}
+}
+
+// Of two workers that hear the same rooms one is killed at any moment: the other
+// has heard everything.
+func TestReplicaIsKilled(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	s := newSetting(t, simulator.Options{Seed: 7, Rate: 100, PushEvery: 100 * time.Millisecond})
+	execute(t, s, "INSERT INTO lives (live_id, replicas) SELECT unnest($1::text[]), 2", s.rooms(t, 5))
+	spool := t.TempDir()
+	first := s.startWorker(t, "first", spool)
+	second := s.startWorker(t, "second", t.TempDir())
+	eventually(t, "both hear all rooms", hear(t, s, map[string]int{"first": 5, "second": 5}))
+	if got := liveStatus(t, s, simulator.LiveID(1, 0), "heard::text || ' of ' || replicas || ' by ' || array_to_string(workers, ',')"); got != "2 of 2 by first,second" {
+		t.Errorf("heard %s", got)
+	}
+	frames := s.simulator.Stats().Frames
+	more := 200 + rand.New(rand.NewPCG(seed, 0)).Uint64N(500)
+	eventually(t, "some frames are sent", func() bool { return s.simulator.Stats().Frames > frames+more })
+	first.kill()
+	eventually(t, "the lease has ended", hear(t, s, map[string]int{"second": 5}))
+	eventually(t, "frames are sent to one", func() bool { return s.simulator.Stats().Frames > frames+more+200 })
+	s.simulator.StopPushing()
+	second.stop()
+	audit, err := s.simulator.Ledger().Audit(t.Context(), s.engines.pairs, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for table, kind := range audit.Kinds {
+		// The answer to entering a room is sent to one worker alone, so that what
+		// the killed one has of it is still in its spool.
+		if table != "room_events" && kind.Missing+kind.Doubled+kind.Extra > 0 {
+			t.Errorf("%s: %+v", table, kind)
+		}
+	}
+	first = s.startWorker(t, "first", spool)
+	eventually(t, "the first one hears again", hear(t, s, map[string]int{"first": 5}))
+	first.stop()
+	requireOnce(t, s)
+}
+
+// Rooms move to a worker that comes, and back when it goes; nothing is missed on
+// the way there, since both hear them for a moment.
+func TestRoomsAreHandedOver(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 8, Rate: 100, PushEvery: 100 * time.Millisecond})
+	insertLives(t, s, s.rooms(t, 9))
+	first := s.startWorker(t, "first", t.TempDir())
+	eventually(t, "the first hears all rooms", hear(t, s, map[string]int{"first": 9}))
+	second := s.startWorker(t, "second", t.TempDir())
+	eventually(t, "the rooms are shared", hear(t, s, map[string]int{"first": 5, "second": 4}))
+	eventually(t, "the first has left what it gave", func() bool { return s.simulator.Stats().Connections == 9 })
+	eventually(t, "coverage says so", func() bool { return s.count(t, "coverage FINAL WHERE cause = 'handed_over' AND ended_at > connected_at") == 4 })
+	eventually(t, "it knows of no gap", func() bool { return s.count(t, "gaps") == 0 })
+	second.stop()
+	eventually(t, "the first hears all rooms again", hear(t, s, map[string]int{"first": 9}))
+	s.simulator.StopPushing()
+	first.stop()
+	requireOnce(t, s)
+}
+
+// Three workers share the rooms; a killed one's are heard again soon after its
+// leases have ended, and one that is added gets its part.
+func TestThreeWorkers(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 9, Rate: 10, PushEvery: 200 * time.Millisecond})
+	insertLives(t, s, s.rooms(t, 30))
+	s.startWorker(t, "a", t.TempDir())
+	s.startWorker(t, "b", t.TempDir())
+	killed := s.startWorker(t, "c", t.TempDir())
+	eventually(t, "the rooms are shared", hear(t, s, map[string]int{"a": 10, "b": 10, "c": 10}))
+	killed.kill()
+	died := time.Now()
+	eventually(t, "the others hear them", hear(t, s, map[string]int{"a": 15, "b": 15}))
+	if took := time.Since(died); took > lease+5*time.Second {
+		t.Errorf("all rooms are heard again %v after a worker was killed, want a lease of %v and 5 s at most", took, lease)
+	}
+	s.startWorker(t, "d", t.TempDir())
+	eventually(t, "the rooms are shared again", hear(t, s, map[string]int{"a": 10, "b": 10, "d": 10}))
+}
+
+// A worker that was stopped for longer than its lease, and goes on, leaves what
+// is another's now and shares the rooms anew.
+func TestZombieWorker(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 10, Rate: 100, PushEvery: 100 * time.Millisecond})
+	insertLives(t, s, s.rooms(t, 6))
+	zombie := s.startWorker(t, "zombie", t.TempDir())
+	other := s.startWorker(t, "other", t.TempDir())
+	eventually(t, "the rooms are shared", hear(t, s, map[string]int{"zombie": 3, "other": 3}))
+	signal := func(sig syscall.Signal) {
+		if err := zombie.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signal(syscall.SIGSTOP)
+	eventually(t, "the other hears all rooms", hear(t, s, map[string]int{"other": 6}))
+	signal(syscall.SIGCONT)
+	eventually(t, "the rooms are shared again", hear(t, s, map[string]int{"zombie": 3, "other": 3}))
+	eventually(t, "nobody hears what is another's", func() bool { return s.simulator.Stats().Connections == 6 })
+	s.simulator.StopPushing()
+	zombie.stop()
+	other.stop()
+	audit, err := s.simulator.Ledger().Audit(t.Context(), s.engines.pairs, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if audit.Doubled+audit.Extra > 0 {
+		t.Errorf("%+v", audit)
+	}
+}
+
+// A second worker of the same name does not start, and the first one goes on.
+func TestWorkerOfTheSameName(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 11})
+	insertLives(t, s, s.rooms(t, 2))
+	first := s.startWorker(t, "w", t.TempDir())
+	eventually(t, "the first hears the rooms", hear(t, s, map[string]int{"w": 2}))
+	epochs := func() string {
+		return fmt.Sprint(liveStatus(t, s, simulator.LiveID(1, 0), "epoch::text"), liveStatus(t, s, simulator.LiveID(1, 1), "epoch::text"))
+	}
+	before := epochs()
+	second := s.startWorker(t, "w", t.TempDir())
+	<-second.ended
+	if second.ProcessState.ExitCode() != exitFailed || !strings.Contains(second.output.String(), `another process works as "w"`) {
+		t.Errorf("exit code %d: %s", second.ProcessState.ExitCode(), second.output)
+	}
+	if after := epochs(); after != before {
+		t.Errorf("epochs went from %s to %s", before, after)
+	}
+	first.stop()
+}

@@ -1,0 +1,106 @@
+package ingest
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// overdueAfter is how long a due slot is left to the workers whose share it
+// belongs to. After that any worker with a place free may take it: they may be
+// full of other slots of the same live, or not get on.
+const overdueAfter = 5 * time.Second
+
+// Of the slots that nobody holds only those count that a worker could hold: a
+// worker takes one of a live.
+const loadSQL = `
+WITH alive AS (
+	SELECT name, capacity FROM workers WHERE lease_until > now()
+), taken AS (
+	SELECT owner AS name, 1 AS held, 0 AS entering FROM live_state WHERE owner IS NOT NULL AND lease_until > now()
+	UNION ALL
+	SELECT successor, 0, 1 FROM live_state WHERE offered AND successor_until > now()
+), due AS (
+	SELECT count(*) AS due, count(*) FILTER (WHERE coalesce(s.lease_until, s.next_at) <= now() - $1::interval) AS overdue
+	FROM live_state s JOIN lives l ON l.id = s.live
+	WHERE ` + dueSlot + ` AND s.slot < (SELECT count(*) FROM alive)
+)
+SELECT a.name, a.capacity, coalesce(sum(t.held), 0), coalesce(sum(t.entering), 0), due.due, due.overdue
+FROM due CROSS JOIN alive a LEFT JOIN taken t USING (name)
+GROUP BY a.name, a.capacity, due.due, due.overdue`
+
+// Load is who there is to hold slots and what there is to be held.
+type Load struct {
+	Workers []WorkerLoad
+	// Due are slots that nobody holds and that should be held now; Overdue are
+	// those of them that have been due for long.
+	Due, Overdue int
+}
+
+// WorkerLoad is a worker that is alive, or was when it last renewed its leases.
+type WorkerLoad struct {
+	Name     string
+	Capacity int
+	Held     int // slots that it owns
+	Entering int // slots that it is about to take over from their owners
+}
+
+// Load looks at all workers and slots.
+func (l *Lives) Load(ctx context.Context) (load Load, err error) {
+	err = l.call(ctx, "looking at the load of the workers", func(ctx context.Context) error {
+		rows, err := l.pool.Query(ctx, loadSQL, overdueAfter)
+		if err != nil {
+			return err
+		}
+		var w WorkerLoad
+		_, err = pgx.ForEachRow(rows, []any{&w.Name, &w.Capacity, &w.Held, &w.Entering, &load.Due, &load.Overdue}, func() error {
+			load.Workers = append(load.Workers, w)
+			return nil
+		})
+		return err
+	})
+	return load, err
+}
+
+// registered says whether a worker is among those that are alive.
+func (l Load) registered(worker string) bool {
+	for _, w := range l.Workers {
+		if w.Name == worker {
+			return true
+		}
+	}
+	return false
+}
+
+// share is how many slots a worker should hold: of all that are held or due, as
+// large a part as its capacity is of everybody's, rounded up so that the shares
+// together are enough. It is more than the capacity when there are more slots
+// than places, and 0 for a worker that is not registered.
+func (l Load) share(worker string) int {
+	demand, places, own := l.Due, 0, 0
+	for _, w := range l.Workers {
+		demand += w.Held
+		places += w.Capacity
+		if w.Name == worker {
+			own = w.Capacity
+		}
+	}
+	if places == 0 {
+		return 0
+	}
+	return int((int64(demand)*int64(own) + int64(places) - 1) / int64(places))
+}
+
+// room answers the workers other than one that have less than their share, and
+// how many more slots they can take together, what is due aside.
+func (l Load) room(other string) (names []string, places int) {
+	for _, w := range l.Workers {
+		free := min(w.Capacity, l.share(w.Name)) - w.Held - w.Entering
+		if w.Name != other && free > 0 {
+			names = append(names, w.Name)
+			places += free
+		}
+	}
+	return names, max(0, places-l.Due)
+}

@@ -1,0 +1,107 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ErrNameTaken says that another process works under this worker's name.
+var ErrNameTaken = errors.New("the worker's name is taken")
+
+// lockNameSQL locks a worker's name for as long as the session lasts. The lock
+// only tells a process that was killed, whose session has ended with it, from
+// one that lives: the registration is what counts.
+const lockNameSQL = "SELECT pg_try_advisory_lock(hashtextextended('ingest worker ' || $1, 0))"
+
+// nameWait is how long a name may stay locked by a process that was killed:
+// until Postgres has seen that its connection is gone. nameTry is how often it
+// is tried.
+const (
+	nameWait = 3 * time.Second
+	nameTry  = 100 * time.Millisecond
+)
+
+func (l *Lives) lockName(ctx context.Context, conn *pgx.Conn) (locked bool, err error) {
+	err = conn.QueryRow(ctx, lockNameSQL, l.worker).Scan(&locked)
+	return locked, err
+}
+
+// Register announces this worker with the number of slots that it can hold, for
+// the time of a lease; Renew prolongs it. What a dead process of the same name
+// still held is given back.
+//
+// A name that is registered is refused with ErrNameTaken, but for the one case
+// in which no process can be behind it: its session in Postgres has ended, as it
+// does when a process is killed. One that lives and has only lost its connection
+// finds out at its next Renew that the name is not its any more.
+func (l *Lives) Register(ctx context.Context, capacity int) error {
+	return l.call(ctx, "registering the worker", func(ctx context.Context) error {
+		conn, alone, err := l.connect(ctx)
+		if err != nil {
+			return err
+		}
+		err = l.register(ctx, capacity, alone)
+		for deadline := time.Now().Add(nameWait); errors.Is(err, ErrNameTaken) && time.Now().Before(deadline) && sleep(ctx, nameTry); {
+			if alone, err = l.lockName(ctx, conn); err == nil {
+				err = l.register(ctx, capacity, alone)
+			}
+		}
+		if err == nil {
+			_, err = l.pool.Exec(ctx, releaseAllSQL, l.worker, l.instance)
+		}
+		if err != nil {
+			l.hangUp(ctx, conn)
+			return err
+		}
+		l.session.Store(conn)
+		return nil
+	})
+}
+
+// Registrations that ended long ago are of no use to anybody: names often hold
+// a process's number.
+const registerSQL = `
+WITH old AS (
+	DELETE FROM workers WHERE name IN (
+		SELECT name FROM workers WHERE lease_until < now() - interval '1 day' AND name <> $1 FOR UPDATE SKIP LOCKED
+	)
+)
+INSERT INTO workers AS w (name, instance, capacity, lease_until) VALUES ($1, $2, $3, now() + $4::interval)
+ON CONFLICT (name) DO UPDATE
+SET instance = excluded.instance, capacity = excluded.capacity, lease_until = excluded.lease_until, started_at = now()
+WHERE w.instance = excluded.instance OR w.lease_until <= now() OR $5`
+
+// register writes the registration. alone says that no other process can be
+// behind one that is there.
+func (l *Lives) register(ctx context.Context, capacity int, alone bool) error {
+	tag, err := l.pool.Exec(ctx, registerSQL, l.worker, l.instance, capacity, l.lease, alone)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("%w: another process works as %q; give this one another --worker, or stop the other one first", ErrNameTaken, l.worker)
+	}
+	return nil
+}
+
+// Unregister ends the registration, so that the others share the rooms among
+// themselves at once.
+func (l *Lives) Unregister(ctx context.Context) error {
+	return l.call(ctx, "ending the registration of the worker", func(ctx context.Context) error {
+		_, err := l.pool.Exec(ctx, "DELETE FROM workers WHERE name = $1 AND instance = $2", l.worker, l.instance)
+		if err != nil {
+			return err
+		}
+		return l.notify(ctx)
+	})
+}
+
+// notify wakes all workers.
+func (l *Lives) notify(ctx context.Context) error {
+	_, err := l.pool.Exec(ctx, "NOTIFY lives")
+	return err
+}
