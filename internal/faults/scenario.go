@@ -42,7 +42,7 @@ func (sc *scenario) database() string { return "faults_" + strings.ReplaceAll(sc
 
 // scenarios are all there are, in the order in which they are played.
 func scenarios() []*scenario {
-	all := slices.Concat(workerScenarios(), spoolScenarios(), clickhouseScenarios(), postgresScenarios())
+	all := slices.Concat(workerScenarios(), spoolScenarios(), clickhouseScenarios(), postgresScenarios(), roomScenarios(), severalScenarios())
 	for _, sc := range all {
 		if sc.rooms == 0 {
 			sc.rooms = 12
