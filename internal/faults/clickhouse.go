@@ -11,7 +11,7 @@ import (
 // brought to fail, it does; the proxy plays the rest.
 func clickhouseScenarios() []*scenario {
 	return []*scenario{
-		{name: "clickhouse-stopped", breaks: "ClickHouse is stopped for minutes (SIGSTOP)", inject: freezeEngine},
+		{name: "clickhouse-stopped", alone: true, breaks: "ClickHouse is stopped for minutes (SIGSTOP)", inject: freezeEngine},
 		{
 			name: "clickhouse-refuses", breaks: "ClickHouse refuses connections for a while", short: true,
 			inject: func(ctx context.Context, s *stage) error {
@@ -19,7 +19,7 @@ func clickhouseScenarios() []*scenario {
 					func() error { s.clickhouseProxy.close(); return nil }, s.clickhouseProxy.open)
 			},
 		},
-		{name: "clickhouse-killed", breaks: "ClickHouse is killed (kill -9) in the middle of inserts, and comes up again", short: true, inject: killEngine},
+		{name: "clickhouse-killed", alone: true, breaks: "ClickHouse is killed (kill -9) in the middle of inserts, and comes up again", short: true, inject: killEngine},
 		{name: "clickhouse-cut", breaks: "connections break in the middle of an insert's rows", inject: tricked(cutInsert(nil))},
 		{name: "clickhouse-done-but-no", breaks: "inserts are done, and the connection breaks before the answer", short: true, inject: tricked(loseAnswer)},
 		{name: "clickhouse-late", breaks: "inserts are done, and answered after the worker gave up", flags: impatient, inject: tricked(answerLate)},

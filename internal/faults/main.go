@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/sync/errgroup"
 )
 
 // fullRun is the minutes that a whole run takes.
@@ -50,6 +51,7 @@ type options struct {
 	List    bool     `help:"Tell the faults and end."`
 	Write   bool     `help:"Write the table to docs/reliability.md."`
 	JSON    bool     `name:"json" help:"Print the results as JSON."`
+	AtOnce  int      `help:"How many faults are played at the same time; those that break an engine itself are played alone." default:"3"`
 	Keep    bool     `help:"Keep the folder with logs and spools, also when all is well."`
 
 	dir    string // of this run
@@ -103,7 +105,7 @@ func run(ctx context.Context, o *options) error {
 	return errors.Join(err, os.RemoveAll(o.dir))
 }
 
-// playAll builds ingest and plays the scenarios, one after the other.
+// playAll builds ingest and plays the scenarios.
 func playAll(ctx context.Context, chosen []*scenario, o *options) (results []*result, err error) {
 	o.binary = filepath.Join(o.dir, "ingest")
 	if output, err := exec.CommandContext(ctx, "go", "build", "-o", o.binary, "./cmd/ingest").CombinedOutput(); err != nil {
@@ -114,20 +116,32 @@ func playAll(ctx context.Context, chosen []*scenario, o *options) (results []*re
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.child.end(context.WithoutCancel(ctx))) }()
-	var laters []func(context.Context)
+	results = make([]*result, len(chosen))
+	laters := make([]func(context.Context), len(chosen))
+	one := func(i int) {
+		results[i], laters[i] = play(ctx, e, chosen[i], o)
+		fmt.Fprintf(os.Stderr, "%s: %s, %.0f s %v\n", chosen[i].name, results[i].verdict(), results[i].Seconds, results[i].Failures)
+	}
+	var going errgroup.Group
+	going.SetLimit(o.AtOnce)
 	for i, sc := range chosen {
-		r, later := play(ctx, e, sc, o)
-		if ctx.Err() != nil {
-			return nil, errors.New("interrupted")
+		if !sc.alone {
+			going.Go(func() error { one(i); return ctx.Err() })
 		}
-		if later != nil {
-			laters = append(laters, later)
+	}
+	_ = going.Wait() // it is ctx's error, see below
+	for i, sc := range chosen {
+		if sc.alone && ctx.Err() == nil {
+			one(i)
 		}
-		results = append(results, r)
-		fmt.Fprintf(os.Stderr, "%d/%d %s: %s, %.0f s %v\n", i+1, len(chosen), sc.name, r.verdict(), r.Seconds, r.Failures)
 	}
 	for _, later := range laters {
-		later(ctx)
+		if later != nil {
+			later(ctx)
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, errors.New("interrupted")
 	}
 	return results, nil
 }

@@ -26,7 +26,7 @@ func roomScenarios() []*scenario {
 		faulty("rooms-garbage", "five broken frames come with each push", simulator.Faults{Garbage: 5}, false),
 		{name: "rooms-burst", breaks: "some rooms push 100 times as much", short: true, inject: burst},
 		{name: "rooms-giant", breaks: "giant frames, up to and beyond what the worker takes", inject: giants},
-		{name: "rooms-all-end", breaks: "a thousand rooms end in the same second", rooms: ending + 12, rate: 1, inject: endAll},
+		{name: "rooms-all-end", breaks: "a thousand rooms end in the same second", rooms: ending + 12, rate: 1, flags: []string{"--lease=30s"}, inject: endAll},
 	}
 }
 

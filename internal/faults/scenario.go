@@ -12,6 +12,7 @@ type scenario struct {
 	name   string // lower case and dashes; unique
 	breaks string // what is broken, in a few words, for the table
 	short  bool   // also in the short selection
+	alone  bool   // it breaks an engine that others use
 	// rooms push rate events a second each, and are watched by so many workers
 	// with these flags more; by default 12 rooms, 20 events and one worker.
 	rooms   int

@@ -104,7 +104,7 @@ func killOne(_ context.Context, s *stage) error {
 }
 
 func several(ctx context.Context, s *stage) error {
-	for round := range s.times(2, 20) {
+	for round := range s.times(2, 12) {
 		chosen := s.chooseMishaps()
 		var names []string
 		var wait []time.Duration
@@ -122,11 +122,28 @@ func several(ctx context.Context, s *stage) error {
 		if err := errors.Join(errs...); err != nil {
 			return fmt.Errorf("round %d, %v: %w", round, names, err)
 		}
-		if err := s.reconnected(ctx); err != nil {
+		if err := s.supervise(ctx); err != nil {
 			return fmt.Errorf("after round %d, %v: %w", round, names, err)
 		}
 	}
 	return nil
+}
+
+// supervise waits until every room is heard. A worker that was started while a
+// database was away has ended, and is started again, as a supervisor does.
+func (s *stage) supervise(ctx context.Context) error {
+	err := until(ctx, 2*time.Minute, "every room is connected", func() (bool, error) {
+		for _, w := range s.workers {
+			if !w.child.running() {
+				if err := w.start(); err != nil {
+					return false, err
+				}
+			}
+		}
+		open, err := s.kuaishou.connections(ctx)
+		return open == len(s.kuaishou.rooms), err
+	})
+	return errors.Join(err, s.recover(ctx))
 }
 
 // chooseMishaps chooses two to four, of different parts.

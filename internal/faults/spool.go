@@ -35,7 +35,7 @@ func spoolScenarios() []*scenario {
 func wrecked(wreck func(s *stage, spool string) error) func(context.Context, *stage) error {
 	return func(ctx context.Context, s *stage) error {
 		w := s.workers[0]
-		for range s.times(1, 5) {
+		for range s.times(1, 4) {
 			s.clickhouseProxy.close()
 			if err := s.backlog(ctx, w); err != nil {
 				return err
@@ -209,7 +209,7 @@ func fromTheFuture(s *stage, spool string) error {
 // removeSegment removes one that waits while the worker runs.
 func removeSegment(ctx context.Context, s *stage) error {
 	w := s.workers[0]
-	for range s.times(1, 5) {
+	for range s.times(1, 4) {
 		s.clickhouseProxy.close()
 		if err := s.backlog(ctx, w); err != nil {
 			return err
