@@ -215,14 +215,14 @@ func (r *room) refused(ctx context.Context, began time.Time, last Report) Report
 func (d *Decoder) coverageRow(frame *kuaishou.Frame, offset int64) {
 	c := frame.GetCoverage()
 	received := timeOf(uint64(frame.GetReceivedAt()))
-	began, source := eventTime(0, uint64(c.GetStartedAt()), received)
-	if source == schema.FromEnvelope {
-		source = schema.FromReceipt // both are this worker's clock
+	began := timeOf(uint64(c.GetStartedAt())) // this worker's own clock, and a session may last for days
+	if began.IsZero() {
+		began = received
 	}
 	d.batch.Coverage = append(d.batch.Coverage, schema.Coverage{
 		Event: schema.Event{
 			LiveID: validText(frame.GetLiveId()), LiveStreamID: validText(frame.GetLiveStreamId()),
-			EventTime: began, EventTimeSource: source, ReceivedAt: received, EventID: frame.GetSessionId(),
+			EventTime: began, EventTimeSource: schema.FromReceipt, ReceivedAt: received, EventID: frame.GetSessionId(),
 			SessionID: frame.GetSessionId(), FrameNumber: frame.GetFrameNumber(), Offset: offset,
 		},
 		Worker: validText(c.GetWorker()), Epoch: frame.GetEpoch(),

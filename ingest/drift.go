@@ -106,9 +106,12 @@ func FindDrift(ctx context.Context, o DriftOptions) (Drift, error) {
 	archive.since, archive.until, archive.lives = o.Since, o.Until, o.Lives
 	d := newDriftFinder()
 	for _, segment := range archive.segments() {
+		if err := ctx.Err(); err != nil {
+			return Drift{}, err
+		}
 		err := archive.read(segment.Name, 0, func(frame *kuaishou.Frame, _ archivedFrame) error {
 			d.look(frame)
-			return ctx.Err()
+			return nil
 		})
 		if err != nil {
 			return Drift{}, err

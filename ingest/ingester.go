@@ -229,9 +229,13 @@ func (i *Ingester) renew(ctx context.Context) {
 		return
 	}
 	for id := range held {
-		if h := i.holdings[id]; kept[id] {
+		switch h := i.holdings[id]; {
+		case kept[id]:
 			h.trust(trustedUntil)
-		} else {
+		case h.offered:
+			// A successor may have had the row locked. The next poll tells; until
+			// then the lease is trusted for as long as it was.
+		default:
 			h.lose()
 		}
 	}

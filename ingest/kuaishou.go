@@ -100,7 +100,7 @@ func NewClient(options ClientOptions) (*Client, error) {
 		timeout:   cmp.Or(options.Timeout, 15*time.Second),
 		transport: options.Transport,
 		cookies:   cookies,
-		pacer:     &pacer{interval: max(0, cmp.Or(options.MinInterval, time.Second))},
+		pacer:     newPacer(max(0, cmp.Or(options.MinInterval, time.Second))),
 		retry:     DefaultRetryDelays().With(options.RetryDelays),
 		logger:    options.Logger,
 	}, nil

@@ -357,7 +357,7 @@ func TestResolveShortLink(t *testing.T) {
 
 func TestPacer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pacer{interval: time.Second}
+		p := newPacer(time.Second)
 		took := func() time.Duration {
 			begin := time.Now()
 			if !p.wait(t.Context()) {
@@ -390,6 +390,22 @@ func TestPacer(t *testing.T) {
 		cancel()
 		if p.wait(ctx) {
 			t.Error("a turn for a caller that is gone")
+		}
+
+		// Of many that queue most give up: the last one does not wait for them.
+		ctx, cancel = context.WithCancel(t.Context())
+		var queue sync.WaitGroup
+		for range 50 {
+			queue.Go(func() { p.wait(ctx) })
+		}
+		synctest.Wait()
+		last := make(chan time.Duration)
+		go func() { last <- took() }()
+		synctest.Wait()
+		cancel()
+		queue.Wait()
+		if got := <-last; got > 2*time.Second {
+			t.Errorf("waited %v for callers that are gone", got)
 		}
 	})
 }

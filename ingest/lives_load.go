@@ -24,7 +24,7 @@ WITH alive AS (
 ), due AS (
 	SELECT count(*) AS due, count(*) FILTER (WHERE coalesce(s.lease_until, s.next_at) <= now() - $1::interval) AS overdue
 	FROM live_state s JOIN lives l ON l.id = s.live
-	WHERE ` + dueSlot + ` AND s.slot < (SELECT count(*) FROM alive)
+	WHERE ` + dueSlot + ` AND s.slot < (SELECT count(*) FROM alive WHERE capacity > 0)
 )
 SELECT a.name, a.capacity, coalesce(sum(t.held), 0), coalesce(sum(t.entering), 0), due.due, due.overdue
 FROM due CROSS JOIN alive a LEFT JOIN taken t USING (name)

@@ -17,9 +17,9 @@ var ErrNameTaken = errors.New("the worker's name is taken")
 // one that lives: the registration is what counts.
 const lockNameSQL = "SELECT pg_try_advisory_lock(hashtextextended('ingest worker ' || $1, 0))"
 
-// nameWait is how long a name may stay locked by a process that was killed:
-// until Postgres has seen that its connection is gone. nameTry is how often it
-// is tried.
+// nameWait is how long a name is waited for: until Postgres has seen that the
+// connection of a process that was killed is gone, or another one that starts at
+// the same time has registered. nameTry is how often it is tried.
 const (
 	nameWait = 3 * time.Second
 	nameTry  = 100 * time.Millisecond
@@ -44,11 +44,11 @@ func (l *Lives) Register(ctx context.Context, capacity int) error {
 		if err != nil {
 			return err
 		}
-		err = l.register(ctx, capacity, alone)
-		for deadline := time.Now().Add(nameWait); errors.Is(err, ErrNameTaken) && time.Now().Before(deadline) && sleep(ctx, nameTry); {
-			if alone, err = l.lockName(ctx, conn); err == nil {
-				err = l.register(ctx, capacity, alone)
-			}
+		for deadline := time.Now().Add(nameWait); err == nil && !alone && time.Now().Before(deadline) && sleep(ctx, nameTry); {
+			alone, err = l.lockName(ctx, conn)
+		}
+		if err == nil {
+			err = l.register(ctx, capacity, alone)
 		}
 		if err == nil {
 			_, err = l.pool.Exec(ctx, releaseAllSQL, l.worker, l.instance)

@@ -304,8 +304,8 @@ func TestLoaderCutsLargeSegments(t *testing.T) {
 	if got := len(warehouse.events()); got != frames {
 		t.Errorf("%d rows are stored, want %d", got, frames)
 	}
-	if got := len(warehouse.stored); got != 3 { // 128 MiB hold 8 of 16 MiB
-		t.Errorf("%d batches, want 3", got)
+	if got := len(warehouse.stored); got != 5 { // 64 MiB hold 4 of 16 MiB
+		t.Errorf("%d batches, want 5", got)
 	}
 }
 

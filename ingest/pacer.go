@@ -19,29 +19,62 @@ const (
 // cookie. Each refusal doubles the space; the first success ends the penalty.
 type pacer struct {
 	interval time.Duration
+	first    chan struct{} // held by the caller whose turn is next; the others queue for it
 
 	mu      sync.Mutex // covers all below
+	waiting int        // callers of wait
 	penalty time.Duration
 	next    time.Time // when the next turn begins
 }
 
+func newPacer(interval time.Duration) *pacer {
+	return &pacer{interval: interval, first: make(chan struct{}, 1)}
+}
+
 // wait returns true when it is the caller's turn. It returns false at once when
 // look-ups are being refused and the turn is further away than patience, and
-// false when ctx is done.
+// false when ctx is done. A caller that gives up leaves its turn to the next.
 func (p *pacer) wait(ctx context.Context) bool {
-	now := time.Now()
 	p.mu.Lock()
-	turn := now
-	if p.next.After(now) {
-		turn = p.next
-	}
-	if p.penalty > 0 && turn.Sub(now) > patience {
+	ahead := time.Duration(p.waiting) * (p.interval + p.penalty)
+	if p.penalty > 0 && time.Until(p.next)+ahead > patience {
 		p.mu.Unlock()
 		return false
 	}
-	p.next = turn.Add(p.interval + p.penalty)
+	p.waiting++
 	p.mu.Unlock()
-	return sleep(ctx, turn.Sub(now))
+	defer func() {
+		p.mu.Lock()
+		p.waiting--
+		p.mu.Unlock()
+	}()
+	select {
+	case p.first <- struct{}{}:
+		defer func() { <-p.first }()
+	case <-ctx.Done():
+		return false
+	}
+	for ctx.Err() == nil {
+		left, refused := p.take()
+		if left <= 0 {
+			return true
+		}
+		if refused && left > patience || !sleep(ctx, left) {
+			return false
+		}
+	}
+	return false
+}
+
+// take takes the next turn if it has begun. If not, it says how long that takes,
+// and whether look-ups are being refused.
+func (p *pacer) take() (left time.Duration, refused bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if left = time.Until(p.next); left <= 0 {
+		p.next = time.Now().Add(p.interval + p.penalty)
+	}
+	return left, p.penalty > 0
 }
 
 // refused is told of each answer that asks to slow down.

@@ -121,6 +121,9 @@ func (r *replayer) run(ctx context.Context) error {
 		return nil
 	}
 	for _, segment := range segments {
+		if err := ctx.Err(); err != nil { // there may be no wanted frame for long
+			return err
+		}
 		if segment.Name >= r.progress.Segment { // a run before this one has done those before
 			from := int64(0)
 			if segment.Name == r.progress.Segment {

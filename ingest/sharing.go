@@ -163,10 +163,11 @@ func (i *Ingester) offer(ctx context.Context, others []string, n int) error {
 		heard[g.ID] = g.Heard
 	}
 	for _, id := range chosen {
-		if heard[id] {
-			i.holdings[id].offered = true
-		} else {
-			i.holdings[id].leave(errGivenBack)
+		switch h := i.holdings[id]; {
+		case heard[id]:
+			h.offered = true
+		case h.unknown(): // still: one that is being entered by now is kept
+			h.leave(errGivenBack)
 		}
 	}
 	return nil

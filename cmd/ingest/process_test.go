@@ -130,12 +130,17 @@ func (c *child) kill() {
 	<-c.ended
 }
 
+func (c *child) signal(s syscall.Signal) {
+	c.t.Helper()
+	if err := c.Process.Signal(s); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // stop asks the process to end and waits until it has.
 func (c *child) stop() {
 	c.t.Helper()
-	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-		c.t.Fatal(err)
-	}
+	c.signal(syscall.SIGTERM)
 	select {
 	case <-c.ended:
 	case <-time.After(time.Minute):

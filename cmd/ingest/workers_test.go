@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,8 +88,9 @@ func TestReplicaIsKilled(t *testing.T) {
 	first := s.startWorker(t, "first", spool)
 	second := s.startWorker(t, "second", t.TempDir())
 	eventually(t, "both hear all rooms", hear(t, s, map[string]int{"first": 5, "second": 5}))
-	if got := liveStatus(t, s, simulator.LiveID(1, 0), "heard::text || ' of ' || replicas || ' by ' || array_to_string(workers, ',')"); got != "2 of 2 by first,second" {
-		t.Errorf("heard %s", got)
+	var list bytes.Buffer
+	if code := run(t.Context(), []string{"lives", "list", "--postgres", s.engines.Postgres}, nil, &list, io.Discard); code != exitOK || len(regexp.MustCompile(`live +2/2 .* first,second`).FindAllString(list.String(), -1)) != 5 {
+		t.Errorf("exit code %d: %s", code, &list)
 	}
 	frames := s.simulator.Stats().Frames
 	more := 200 + rand.New(rand.NewPCG(seed, 0)).Uint64N(500)
@@ -123,7 +127,9 @@ func TestRoomsAreHandedOver(t *testing.T) {
 	second := s.startWorker(t, "second", t.TempDir())
 	eventually(t, "the rooms are shared", hear(t, s, map[string]int{"first": 5, "second": 4}))
 	eventually(t, "the first has left what it gave", func() bool { return s.simulator.Stats().Connections == 9 })
-	eventually(t, "coverage says so", func() bool { return s.count(t, "coverage FINAL WHERE cause = 'handed_over' AND ended_at > connected_at") == 4 })
+	eventually(t, "coverage says so", func() bool {
+		return s.count(t, "coverage FINAL WHERE cause = 'handed_over' AND ended_at > connected_at") == 4
+	})
 	eventually(t, "it knows of no gap", func() bool { return s.count(t, "gaps") == 0 })
 	second.stop()
 	eventually(t, "the first hears all rooms again", hear(t, s, map[string]int{"first": 9}))
@@ -159,14 +165,9 @@ func TestZombieWorker(t *testing.T) {
 	zombie := s.startWorker(t, "zombie", t.TempDir())
 	other := s.startWorker(t, "other", t.TempDir())
 	eventually(t, "the rooms are shared", hear(t, s, map[string]int{"zombie": 3, "other": 3}))
-	signal := func(sig syscall.Signal) {
-		if err := zombie.Process.Signal(sig); err != nil {
-			t.Fatal(err)
-		}
-	}
-	signal(syscall.SIGSTOP)
+	zombie.signal(syscall.SIGSTOP)
 	eventually(t, "the other hears all rooms", hear(t, s, map[string]int{"other": 6}))
-	signal(syscall.SIGCONT)
+	zombie.signal(syscall.SIGCONT)
 	eventually(t, "the rooms are shared again", hear(t, s, map[string]int{"zombie": 3, "other": 3}))
 	eventually(t, "nobody hears what is another's", func() bool { return s.simulator.Stats().Connections == 6 })
 	s.simulator.StopPushing()
@@ -199,5 +200,38 @@ func TestWorkerOfTheSameName(t *testing.T) {
 	if after := epochs(); after != before {
 		t.Errorf("epochs went from %s to %s", before, after)
 	}
-	first.stop()
+
+	// The name of one that is frozen for longer than its lease is free.
+	first.signal(syscall.SIGSTOP)
+	eventually(t, "the lease has ended", hear(t, s, map[string]int{}))
+	second = s.startWorker(t, "w", t.TempDir())
+	eventually(t, "the second hears the rooms", hear(t, s, map[string]int{"w": 2}))
+	before = epochs()
+	first.signal(syscall.SIGCONT)
+	<-first.ended
+	if first.ProcessState.ExitCode() != exitFailed || !strings.Contains(first.output.String(), `another process works as "w"`) {
+		t.Errorf("exit code %d: %s", first.ProcessState.ExitCode(), first.output)
+	}
+	if after := epochs(); after != before || !hear(t, s, map[string]int{"w": 2})() {
+		t.Errorf("epochs went from %s to %s, and %v are heard", before, after, hearing(t, s))
+	}
+	second.stop()
+}
+
+// While Postgres is away for longer than a lease no room is held; when it is
+// back, the worker registers again and goes on.
+func TestPostgresAway(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 12, Rate: 50, PushEvery: 100 * time.Millisecond})
+	front := newDoor(t, s.engines.Postgres)
+	insertLives(t, s, s.rooms(t, 5))
+	run := s.startRun(t, s.engines.ClickHouse, "--worker=w", "--postgres="+front.dsn(t, s.engines.Postgres))
+	eventually(t, "the rooms are heard", hear(t, s, map[string]int{"w": 5}))
+	front.close()
+	eventually(t, "the rooms are left", func() bool { return s.simulator.Stats().Connections == 0 })
+	front.open(t)
+	eventually(t, "the rooms are heard again", hear(t, s, map[string]int{"w": 5}))
+	eventually(t, "rows are stored", func() bool { return s.audit(t).Stored > 500 })
+	s.simulator.StopPushing()
+	run.stop()
+	requireOnce(t, s)
 }

@@ -169,12 +169,14 @@ func verify(t *testing.T, dir string, writers int) []int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
 	if st := s.Stats(); st.TornFiles != 0 {
 		t.Fatalf("Stats = %+v: a kill tore more than one record", st)
 	}
+	if err := s.Close(); err != nil { // so that nothing is packed while it is read
+		t.Fatal(err)
+	}
 	var files []string
-	for _, state := range []string{done, sealed} {
+	for _, state := range []string{done, packed, sealed} {
 		fs, err := filepath.Glob(filepath.Join(dir, "*"+state))
 		if err != nil {
 			t.Fatal(err)
