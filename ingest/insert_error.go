@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -24,6 +25,10 @@ const (
 func classOf(err error) (insertErrorClass, int32) {
 	var exception *clickhouse.Exception
 	if !errors.As(err, &exception) {
+		// Over HTTP the driver looks at the columns itself, and has no type for this.
+		if err != nil && strings.Contains(err.Error(), "is not present in the table") {
+			return classOperator, 16
+		}
 		return classRetry, 0
 	}
 	switch exception.Code {

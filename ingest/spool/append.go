@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -41,6 +42,7 @@ func (s *Spool) Append(record []byte) error {
 	a := s.active
 	s.buf = appendRecord(s.buf[:0], a.mark, record)
 	if _, err := a.f.WriteAt(s.buf, a.size); err != nil {
+		s.noteFull(err)
 		// What may have been written must not stand before the next record.
 		if cut := a.f.Truncate(a.size); cut != nil {
 			s.fail(a, errors.Join(err, cut))
@@ -100,6 +102,7 @@ func (s *Spool) begin() error {
 	if err != nil {
 		s.refused = fmt.Errorf("beginning spool segment %s: %w", name, err)
 		s.retryAt = now.Add(s.o.SyncEvery)
+		s.noteFull(err)
 		return s.refused
 	}
 	s.refused, s.suspect = nil, false
@@ -161,9 +164,17 @@ func (s *Spool) flush() error {
 	return fmt.Errorf("syncing spool segment %s: %w", a.name, err)
 }
 
+// noteFull notes that the disk is full, so that the archive makes room. mu is held.
+func (s *Spool) noteFull(err error) {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		s.cramped = true
+	}
+}
+
 // fail takes a out of use. mu is held.
 func (s *Spool) fail(a *appender, err error) {
 	s.suspect = true
+	s.noteFull(err)
 	s.counts.failures++
 	if s.active == a {
 		a.err = err

@@ -77,8 +77,8 @@ func (a *archive) last() string {
 }
 
 // pop takes the oldest segment off the list if the limits of o say that it must
-// go.
-func (a *archive) pop(o *Options, now time.Time) (archived, bool) {
+// go, or in any case.
+func (a *archive) pop(o *Options, now time.Time, anyway bool) (archived, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.files) == 0 {
@@ -88,7 +88,7 @@ func (a *archive) pop(o *Options, now time.Time) (archived, bool) {
 	none := o.KeepBytes == 0 && o.Keep == 0
 	large := o.KeepBytes > 0 && a.bytes > o.KeepBytes
 	old := o.Keep > 0 && now.Sub(f.wrote) > o.Keep
-	if !none && !large && !old {
+	if !none && !large && !old && !anyway {
 		return archived{}, false
 	}
 	a.files = a.files[1:]
@@ -102,13 +102,23 @@ func (a *archive) usage() Usage {
 	return Usage{Segments: len(a.files), Bytes: a.bytes}
 }
 
-// trim deletes what the archive may no longer hold. What cannot be deleted is
-// logged and tried again by the next Open.
+// trim deletes what the archive may no longer hold, and its oldest segment when
+// the disk was full since the last time: new frames are worth more than old ones
+// that are stored elsewhere. What cannot be deleted is logged and tried again by
+// the next Open.
 func (s *Spool) trim(now time.Time) {
+	s.mu.Lock()
+	cramped := s.cramped
+	s.cramped = false
+	s.mu.Unlock()
 	for {
-		f, ok := s.archive.pop(&s.o, now)
+		f, ok := s.archive.pop(&s.o, now, cramped)
 		if !ok {
 			return
+		}
+		if cramped {
+			s.o.Logger.Warn("the disk is full: an archived spool segment is deleted before its time", "segment", f.name, "bytes", f.size)
+			cramped = false
 		}
 		if err := s.delete(f.name); err != nil {
 			s.o.Logger.Warn("deleting an archived spool segment", "segment", f.name, "err", err)

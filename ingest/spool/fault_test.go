@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -268,6 +270,44 @@ func TestPowerLoss(t *testing.T) {
 			if len(got) < safe || !slices.Equal(got, all[:len(got)]) {
 				t.Fatalf("round %d: %d records after the loss of power, %d were safe", round, len(got), safe)
 			}
+		}
+	})
+}
+
+// fullDisk has no room for another segment while two are archived.
+type fullDisk struct {
+	osDisk
+	dir string
+}
+
+func (d fullDisk) OpenFile(path string, flag int) (file, error) {
+	if found, err := filepath.Glob(filepath.Join(d.dir, "*"+done)); err != nil || len(found) >= 2 && flag&os.O_CREATE != 0 {
+		return nil, errors.Join(err, &os.PathError{Op: "open", Path: path, Err: syscall.ENOSPC})
+	}
+	return d.osDisk.OpenFile(path, flag)
+}
+
+// A disk that is full of archived segments does not stay so.
+func TestFullDiskTakesFromTheArchive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		s, err := open(dir, Options{SegmentBytes: 100, SyncEvery: time.Second, Keep: time.Hour}, fullDisk{dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		for _, record := range []string{"first", "second"} {
+			mustAppend(t, s, record)
+			mustDone(t, mustNext(t, s))
+		}
+		if err := s.Append([]byte("third")); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("Append = %v, want a full disk", err)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		mustAppend(t, s, "third")
+		if archive := s.Stats().Done; archive.Segments != 1 {
+			t.Errorf("%d segments are archived, want the newer one only", archive.Segments)
 		}
 	})
 }

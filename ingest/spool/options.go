@@ -24,7 +24,7 @@ type Options struct {
 	// Keep and KeepBytes bound what is kept after Done, by the age of a
 	// segment's last record and by the bytes of all files: the oldest segments
 	// are deleted until both hold. 0 leaves that bound out; when both are 0, Done
-	// deletes.
+	// deletes. A full disk takes the oldest, too.
 	Keep      time.Duration
 	KeepBytes int64
 	// MaxRecord is the length in bytes of the longest record Append takes, at

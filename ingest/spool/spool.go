@@ -49,6 +49,7 @@ type Spool struct {
 	draining bool
 	closed   bool
 	suspect  bool      // the last segment failed: the next proves itself before use
+	cramped  bool      // the disk was full: the archive is to make room
 	refused  error     // why the last attempt to begin a segment failed,
 	retryAt  time.Time // and when to try again
 	buf      []byte    // one record on its way to the file

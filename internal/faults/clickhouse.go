@@ -27,13 +27,13 @@ func clickhouseScenarios() []*scenario {
 		{name: "clickhouse-slow", breaks: "every answer of ClickHouse takes a second", inject: tricked(slow(time.Second))},
 		{name: "clickhouse-read-only", breaks: "inserts are answered with 242 TABLE_IS_READ_ONLY", short: true, inject: tricked(say(242, "TABLE_IS_READ_ONLY", notDone))},
 		{name: "clickhouse-no-but-done", breaks: "inserts are done, and answered with 319 UNKNOWN_STATUS_OF_INSERT", inject: tricked(say(319, "UNKNOWN_STATUS_OF_INSERT", done))},
-		{name: "clickhouse-password", breaks: "the password is wrong for a while: all is answered with 516 AUTHENTICATION_FAILED", inject: tricked(say(516, "AUTHENTICATION_FAILED", everything))},
+		{name: "clickhouse-password", breaks: "the password is wrong for a while: all is answered with 516 AUTHENTICATION_FAILED", inject: tricked(say(516, "AUTHENTICATION_FAILED", everything)), check: shouted},
 		{name: "clickhouse-memory", breaks: "the engine's memory limit refuses inserts (241)", inject: tricked(with("max_memory_usage=1000"))},
 		{name: "clickhouse-parts", breaks: "a table has too many parts (252)", inject: altered(
 			"ALTER TABLE comments MODIFY SETTING parts_to_throw_insert = 1", "ALTER TABLE comments RESET SETTING parts_to_throw_insert")},
 		{name: "clickhouse-no-table", breaks: "a table is missing (60)", short: true, inject: altered(
-			"RENAME TABLE comments TO comments_away", "RENAME TABLE comments_away TO comments")},
-		{name: "clickhouse-no-column", breaks: "a column is missing (16)", inject: renamed},
+			"RENAME TABLE comments TO comments_away", "RENAME TABLE comments_away TO comments"), check: shouted},
+		{name: "clickhouse-no-column", breaks: "a column is missing (16)", inject: renamed, check: shouted},
 		{
 			name: "clickhouse-bad-row", breaks: "a few rows in good batches are refused (469): they alone are in dead_letters", short: true, refused: true,
 			inject: altered("ALTER TABLE comments ADD CONSTRAINT picky CHECK event_id % 97 != 0", "ALTER TABLE comments DROP CONSTRAINT picky"),
@@ -91,6 +91,12 @@ func (s *stage) during(ctx context.Context, d time.Duration, breaks, mend func()
 		return paused
 	}
 	return s.recover(ctx)
+}
+
+// shouted expects the log to say that somebody must act.
+func shouted(_ context.Context, s *stage) error {
+	s.expect(s.workers[0].child.said("ClickHouse refuses rows until somebody acts"), "the log does not say that somebody must act")
+	return nil
 }
 
 // clickhousePIDs are the processes of the engine.

@@ -31,10 +31,14 @@ func startEngines(p program, dataDir string) (*engines, error) {
 		return nil, err
 	}
 	e := &engines{child: c}
-	for key, at := range map[string]**url.URL{"INGEST_POSTGRES": &e.postgres, "INGEST_CLICKHOUSE": &e.clickhouse} {
-		value, err := c.setting(key)
+	// In the order in which they are said.
+	for _, engine := range []struct {
+		key string
+		at  **url.URL
+	}{{"INGEST_POSTGRES", &e.postgres}, {"INGEST_CLICKHOUSE", &e.clickhouse}} {
+		value, err := c.setting(engine.key)
 		if err == nil {
-			if *at, err = url.Parse(value); err != nil {
+			if *engine.at, err = url.Parse(value); err != nil {
 				err = errors.New("the engines said a URL that cannot be read")
 			}
 		}

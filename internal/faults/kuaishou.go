@@ -26,6 +26,7 @@ func startKuaishou(p program, seed uint64, rooms int, rate float64) (*kuaishou, 
 	}
 	k := &kuaishou{child: c}
 	if k.URL, err = c.setting("INGEST_KUAISHOU_URL"); err != nil {
+		c.kill()
 		return nil, err
 	}
 	go io.Copy(io.Discard, c.lines) // ends with the child

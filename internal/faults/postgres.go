@@ -69,11 +69,12 @@ func restartPostgres(ctx context.Context, s *stage) error {
 		if err := s.wait(ctx, time.Second, 3*time.Second); err != nil {
 			return err
 		}
-		pid, err := s.lookUp(ctx, "SELECT pid::text FROM pg_stat_activity WHERE application_name LIKE 'ingest %' ORDER BY pid LIMIT 1")
-		if err != nil {
-			return err
-		}
-		if err := s.terminate(pid); err != nil {
+		var pid string
+		err := until(ctx, 10*time.Second, "the worker has a connection to Postgres", func() (ok bool, err error) {
+			pid, err = s.lookUp(ctx, "SELECT coalesce(min(pid), 0)::text FROM pg_stat_activity WHERE application_name LIKE 'ingest %'")
+			return err == nil && pid != "0", err
+		})
+		if err := errors.Join(err, s.terminate(pid)); err != nil {
 			return err
 		}
 		s.injected++
