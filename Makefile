@@ -8,10 +8,14 @@ ENGINES  := deploy/engines/node_modules/.package-lock.json
 BIN      := bin/ingest
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 10s
+FAULTS_MINUTES ?= 20
+FAULTS_SEED    ?= 0
 ARGS     ?=
 TESTFLAGS ?=
 
-.PHONY: help build engines demo test lint fmt generate check-generated fuzz clean
+export FAULTS_MINUTES FAULTS_SEED
+
+.PHONY: help build engines demo test faults lint fmt generate check-generated fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +39,10 @@ demo: engines build ## the main job on this machine: a simulated Kuaishou to row
 test: engines ## every test, with the race detector
 	@command -v $${CC:-gcc} >/dev/null || command -v cc >/dev/null || { echo "make test: the race detector needs a C compiler; install gcc" >&2; exit 1; }
 	CGO_ENABLED=1 go test -race -timeout 10m $(TESTFLAGS) ./...
+
+faults: engines ## break it on purpose and count what is lost (FAULTS_MINUTES=20 FAULTS_SEED=1 ARGS="--write")
+	@go build -o bin/faults ./internal/faults
+	@bin/faults $(ARGS)
 
 lint: ## go vet, staticcheck, gofumpt
 	go vet ./...

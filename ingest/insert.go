@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -14,20 +15,23 @@ import (
 	"kslive/schema"
 )
 
-// insertTimeout bounds one insert: a server that hangs must not hold the loader
-// for ever. What became of the insert is then unknown, and the token makes it
-// safe to ask again.
-const insertTimeout = 4 * time.Minute
+// defaultInsertTimeout is long enough for the largest batch on a busy server.
+const defaultInsertTimeout = 4 * time.Minute
 
 // ClickHouse inserts rows. It is safe for concurrent use.
 type ClickHouse struct {
 	conn driver.Conn
+	// insertTimeout bounds one insert: a server that hangs must not hold the
+	// loader for ever. What became of the insert is then unknown, and the token
+	// makes it safe to ask again.
+	insertTimeout time.Duration
 }
 
 // OpenClickHouse prepares connections to the server that dsn names, in
 // clickhouse-go's form: clickhouse://user:password@host:9000/database or
-// http://host:8123/database. It does not connect yet.
-func OpenClickHouse(dsn string) (*ClickHouse, error) {
+// http://host:8123/database. One insert may take insertTimeout, 4 minutes when
+// that is 0. It does not connect yet.
+func OpenClickHouse(dsn string, insertTimeout time.Duration) (*ClickHouse, error) {
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		// The driver's error repeats the DSN, and with it the password.
@@ -41,7 +45,7 @@ func OpenClickHouse(dsn string) (*ClickHouse, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening ClickHouse: %w", err)
 	}
-	return &ClickHouse{conn}, nil
+	return &ClickHouse{conn, cmp.Or(insertTimeout, defaultInsertTimeout)}, nil
 }
 
 // onLoopback says whether all addresses are this machine's: compression then
@@ -64,6 +68,8 @@ func (c *ClickHouse) Close() error { return c.conn.Close() }
 // and token stores them once, for as long as the table's
 // non_replicated_deduplication_window reaches back.
 func (c *ClickHouse) Insert(ctx context.Context, token string, rows schema.Rows) error {
+	ctx, cancel := context.WithTimeout(ctx, c.insertTimeout)
+	defer cancel()
 	batch, err := c.prepare(ctx, token, rows.Name, rows.Columns)
 	if err != nil {
 		return err
@@ -94,6 +100,8 @@ type deadLetter struct {
 
 // InsertDeadLetters stores refused rows, with the promise of Insert.
 func (c *ClickHouse) InsertDeadLetters(ctx context.Context, token string, letters []deadLetter) error {
+	ctx, cancel := context.WithTimeout(ctx, c.insertTimeout)
+	defer cancel()
 	batch, err := c.prepare(ctx, token, "dead_letters", []string{"table_name", "token", "frame_offset", "error_code", "error", "row", "frame"})
 	if err != nil {
 		return err

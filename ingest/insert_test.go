@@ -32,7 +32,7 @@ func openWarehouse(t *testing.T) *ClickHouse {
 	if err := migrations.ClickHouse(t.Context(), engine.DSN(), logger); err != nil {
 		t.Fatal(err)
 	}
-	warehouse, err := OpenClickHouse(engine.DSN())
+	warehouse, err := OpenClickHouse(engine.DSN(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,9 +65,7 @@ func (i *inserter) persist(ctx context.Context, table string, store func(context
 	wait.MaxInterval = 15 * time.Second
 	var logged time.Time
 	for attempt := 1; ; attempt++ {
-		bounded, cancel := context.WithTimeout(ctx, insertTimeout)
-		err := store(bounded)
-		cancel()
+		err := store(ctx)
 		if err == nil {
 			if attempt > 1 {
 				i.logger.Info("ClickHouse takes rows again", "table", table, "attempts", attempt)

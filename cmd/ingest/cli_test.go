@@ -30,6 +30,7 @@ func TestExitCodes(t *testing.T) {
 		{"run --max-rooms=0", exitUsage},
 		{"run --poll-every=0s", exitUsage},
 		{"run --lease=1ms", exitUsage},
+		{"run --insert-timeout=1ms", exitUsage},
 		{"run --spool-max=1", exitFailed},
 		{"run --data-dir /nonexistent", exitFailed},
 		{"decode /nonexistent.hex", exitFailed},
@@ -122,6 +123,7 @@ func TestImports(t *testing.T) {
 		"internal/chdb":      {},
 		"internal/pgembed":   {"pgx"}, // to wait for its server and make the database
 		"internal/simulator": {"schema", "proto", "websocket"},
+		"internal/faults":    {"ingest", "ingest/spool", "schema", "proto", "pgx", "internal/simulator"}, // never shipped
 		"cmd/ingest":         {"ingest", "ingest/spool", "schema", "proto", "migrations", "internal/chdb", "internal/pgembed", "internal/simulator"},
 	}
 	drivers := map[string]string{

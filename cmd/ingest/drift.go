@@ -42,7 +42,7 @@ func (c *driftCommand) Run(p *process) error {
 		if err := migrations.CheckClickHouse(p.taking, found.ClickHouse); err != nil {
 			return err
 		}
-		if o.Warehouse, err = ingest.OpenClickHouse(found.ClickHouse); err != nil {
+		if o.Warehouse, err = ingest.OpenClickHouse(found.ClickHouse, 0); err != nil {
 			return err
 		}
 		defer o.Warehouse.Close()

@@ -65,7 +65,7 @@ func (c *livesCommand) heard(ctx context.Context) (map[string]ingest.Heard, erro
 	if err != nil || found.ClickHouse == "" {
 		return nil, err
 	}
-	warehouse, err := ingest.OpenClickHouse(found.ClickHouse)
+	warehouse, err := ingest.OpenClickHouse(found.ClickHouse, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func (c *replayCommand) Run(p *process) error {
 	if err := migrations.CheckClickHouse(p.taking, found.ClickHouse); err != nil {
 		return err
 	}
-	warehouse, err := ingest.OpenClickHouse(found.ClickHouse)
+	warehouse, err := ingest.OpenClickHouse(found.ClickHouse, 0)
 	if err != nil {
 		return err
 	}

@@ -31,16 +31,17 @@ func (f kuaishouFlags) client(logger *slog.Logger) (*ingest.Client, error) {
 
 // ingestFlags tune the ingester.
 type ingestFlags struct {
-	Worker       string        `help:"Name of this worker; a second one of the same name refuses to start. Default: host name and process." placeholder:"NAME"`
-	MaxRooms     int           `help:"Rooms that this worker holds at most. Workers share the rooms in proportion to it." default:"5000"`
-	PollEvery    time.Duration `help:"How often lives is looked at; a notification from Postgres makes it sooner." default:"1s"`
-	Lease        time.Duration `help:"How long a claimed room stays this worker's when it dies; then the others take it over." default:"30s"`
-	Spool        string        `help:"Folder of the spool; default: spool in the data folder." type:"path" placeholder:"DIR"`
-	SpoolMax     int64         `help:"Bytes that may wait in the spool; near it, rooms are closed until ClickHouse has caught up." default:"21474836480" placeholder:"BYTES"`
-	SegmentBytes int64         `help:"Size at which a segment of the spool is sealed, and so the largest batch." default:"16777216" placeholder:"BYTES"`
-	Keep         time.Duration `help:"How long frames are kept, compressed, after they were loaded, so that they can be decoded again; 0: however old. With both this and --keep-bytes 0, none are." default:"168h"`
-	KeepBytes    int64         `help:"Bytes that those frames may take; the oldest go first. 0: no limit." default:"10737418240" placeholder:"BYTES"`
-	DrainTimeout time.Duration `help:"How long a stop waits for ClickHouse to take what is in the spool." default:"30s"`
+	Worker        string        `help:"Name of this worker; a second one of the same name refuses to start. Default: host name and process." placeholder:"NAME"`
+	MaxRooms      int           `help:"Rooms that this worker holds at most. Workers share the rooms in proportion to it." default:"5000"`
+	PollEvery     time.Duration `help:"How often lives is looked at; a notification from Postgres makes it sooner." default:"1s"`
+	Lease         time.Duration `help:"How long a claimed room stays this worker's when it dies; then the others take it over." default:"30s"`
+	Spool         string        `help:"Folder of the spool; default: spool in the data folder." type:"path" placeholder:"DIR"`
+	SpoolMax      int64         `help:"Bytes that may wait in the spool; near it, rooms are closed until ClickHouse has caught up." default:"21474836480" placeholder:"BYTES"`
+	SegmentBytes  int64         `help:"Size at which a segment of the spool is sealed, and so the largest batch." default:"16777216" placeholder:"BYTES"`
+	Keep          time.Duration `help:"How long frames are kept, compressed, after they were loaded, so that they can be decoded again; 0: however old. With both this and --keep-bytes 0, none are." default:"168h"`
+	KeepBytes     int64         `help:"Bytes that those frames may take; the oldest go first. 0: no limit." default:"10737418240" placeholder:"BYTES"`
+	InsertTimeout time.Duration `help:"How long one insert may take before it is given up and tried again; nothing is stored twice." default:"4m"`
+	DrainTimeout  time.Duration `help:"How long a stop waits for ClickHouse to take what is in the spool." default:"30s"`
 }
 
 // Validate is called when the command line has been read.
@@ -52,6 +53,8 @@ func (f ingestFlags) Validate() error {
 		return errors.New("--poll-every must be at least 10ms")
 	case f.Lease < time.Second:
 		return errors.New("--lease must be at least 1s")
+	case f.InsertTimeout < time.Second:
+		return errors.New("--insert-timeout must be at least 1s")
 	case f.Keep < 0:
 		return errors.New("--keep must not be negative")
 	case f.KeepBytes < 0:
@@ -162,7 +165,7 @@ func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, 
 	if err != nil {
 		return nil, err
 	}
-	p.clickhouse, err = ingest.OpenClickHouse(s.ClickHouse)
+	p.clickhouse, err = ingest.OpenClickHouse(s.ClickHouse, f.InsertTimeout)
 	if err != nil {
 		return nil, err
 	}

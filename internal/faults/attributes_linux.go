@@ -1,0 +1,10 @@
+package main
+
+import "syscall"
+
+// childAttributes put a child into a process group of its own, so that Ctrl-C
+// reaches only the harness, which then stops its children in order; and have the
+// kernel kill it when the harness dies.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}

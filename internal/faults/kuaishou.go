@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+
+	"kslive/internal/simulator"
+)
+
+// kuaishou is `ingest simulate` in a process of its own, steered by HTTP.
+type kuaishou struct {
+	simulator.Client
+	child *child
+	rooms []string // live IDs
+}
+
+// startKuaishou starts a simulator whose heartbeats are short, so that silence
+// is noticed after 5 s, and that has clients confirm what they have read.
+func startKuaishou(p program, seed uint64, rooms int, rate float64) (*kuaishou, error) {
+	c, err := p.start("kuaishou", "simulate", "--listen=127.0.0.1:0", "--heartbeat=2s", "--push-every=500ms", "--confirm",
+		"--seed="+strconv.FormatUint(seed, 10), "--rooms="+strconv.Itoa(rooms), "--rate="+strconv.FormatFloat(rate, 'g', -1, 64))
+	if err != nil {
+		return nil, err
+	}
+	k := &kuaishou{child: c}
+	if k.URL, err = c.setting("INGEST_KUAISHOU_URL"); err != nil {
+		return nil, err
+	}
+	go io.Copy(io.Discard, c.lines) // ends with the child
+	for i := range rooms {
+		k.rooms = append(k.rooms, simulator.LiveID(seed, i))
+	}
+	return k, nil
+}
+
+// connections is how many sockets are open.
+func (k *kuaishou) connections(ctx context.Context) (int, error) {
+	stats, err := k.Stats(ctx)
+	return stats.Connections, err
+}
+
+// choose answers n rooms by chance.
+func (s *stage) choose(n int) []string {
+	var rooms []string
+	for _, i := range s.random.Perm(len(s.kuaishou.rooms))[:min(n, len(s.kuaishou.rooms))] {
+		rooms = append(rooms, s.kuaishou.rooms[i])
+	}
+	return rooms
+}
+
+// setFaults makes rooms so.
+func (s *stage) setFaults(ctx context.Context, rooms []string, faults simulator.Faults) error {
+	for _, room := range rooms {
+		if err := s.kuaishou.SetFaults(ctx, room, faults); err != nil {
+			return fmt.Errorf("breaking a room: %w", err)
+		}
+	}
+	return nil
+}
