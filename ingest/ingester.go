@@ -65,6 +65,8 @@ type Ingester struct {
 	leaving  bool               // no room is to be held any more
 	giving   bool               // has more than its share, and gives it back
 	failed   error              // why Run must end
+
+	offeredAt time.Time // when rooms were last offered to others, or offers taken back
 }
 
 // NewIngester makes an Ingester; nothing runs before Run.
