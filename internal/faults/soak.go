@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"kslive/schema"
 )
 
 // soakScenario has one worker hear 500 rooms for so long, while one thing after
@@ -25,7 +27,8 @@ func soakScenario(lasts time.Duration) (*scenario, error) {
 	listener.Close() // the worker takes it
 	return &scenario{
 		name: "soak", breaks: fmt.Sprintf("one thing after the other for %v, under 500 rooms", lasts), sockets: true, rooms: 500, rate: 2,
-		flags:  append([]string{"--http-listen=" + address}, impatient...),
+		// Segments of the usual size, and merges: it lasts too long without.
+		flags: append([]string{"--http-listen=" + address, "--segment-bytes=16777216"}, impatient...), twice: true,
 		inject: func(ctx context.Context, s *stage) error { return soak(ctx, s, address, lasts) },
 	}, nil
 }
@@ -39,6 +42,11 @@ type weight struct {
 
 // soak leaves the process itself alone, whose weight is to be seen.
 func soak(ctx context.Context, s *stage, address string, lasts time.Duration) error {
+	for _, table := range schema.Tables {
+		if err := s.do(ctx, "SYSTEM START MERGES "+s.name+"."+table.Name); err != nil {
+			return err
+		}
+	}
 	all := mishaps()
 	lists := [][]mishap{all[0], all[1], all[3]}
 	began := time.Now()
