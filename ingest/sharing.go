@@ -16,6 +16,7 @@ const offerTime = 5 * time.Second
 // share claims what is due up to the worker's fair share, and gives back what it
 // has beyond that, unless something holds the worker back.
 func (i *Ingester) share(ctx context.Context) error {
+	i.offered = 0
 	before := i.paused
 	if err := i.heldBack(); err != nil {
 		for _, h := range i.holdings {
@@ -38,8 +39,10 @@ func (i *Ingester) share(ctx context.Context) error {
 	}
 	fair := min(load.share(i.o.Lives.worker), i.o.MaxRooms)
 	i.metrics.share.Set(float64(fair))
-	if err := i.take(ctx, load, fair); err != nil {
-		return err
+	if !i.leaving {
+		if err := i.take(ctx, load, fair); err != nil {
+			return err
+		}
 	}
 	return i.give(ctx, load, fair)
 }
@@ -115,7 +118,7 @@ func (i *Ingester) takeOver(ctx context.Context) error {
 }
 
 // give gives rooms to workers with room to spare when this one has clearly more
-// than its share, until it has no more than that.
+// than its share, until it has no more than that, or is leaving.
 func (i *Ingester) give(ctx context.Context, load Load, fair int) error {
 	staying, offered := 0, 0
 	for _, h := range i.holdings {
@@ -126,11 +129,12 @@ func (i *Ingester) give(ctx context.Context, load Load, fair int) error {
 			staying++
 		}
 	}
+	i.offered = offered
 	over := staying - fair
 	others, places := load.room(i.o.Lives.worker)
 	// A few more or less are not worth a second connection; once begun, it is
 	// done thoroughly.
-	i.giving = over > 0 && places > 0 && (i.giving || over > max(1, fair*3/100))
+	i.giving = over > 0 && places > 0 && (i.giving || i.leaving || over > max(1, fair*3/100))
 	switch {
 	case offered > 0 && (over < 0 || time.Since(i.offeredAt) > offerTime):
 		return i.withdraw(ctx)
@@ -170,6 +174,7 @@ func (i *Ingester) offer(ctx context.Context, others []string, n int) error {
 		switch h := i.holdings[id]; {
 		case heard[id]:
 			h.offered, i.offeredAt = true, time.Now()
+			i.offered++
 		case h.unknown(): // still: one that is being entered by now is kept
 			h.leave(errGivenBack)
 		}
