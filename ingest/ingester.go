@@ -39,6 +39,9 @@ type Options struct {
 	// SpoolBytes is the spool's bound. From 90 % of it no room is held, until
 	// it has fallen to 70 %. 0: no bound.
 	SpoolBytes int64
+	// HandoverTimeout bounds how long Run waits, once it has stopped taking, for
+	// other workers to take over the rooms that it hears; the rest is left.
+	HandoverTimeout time.Duration
 	// DrainTimeout bounds how long Run waits for the spool to empty into
 	// ClickHouse once it has stopped taking; the rest is loaded at the next start.
 	DrainTimeout time.Duration
@@ -64,7 +67,10 @@ type Ingester struct {
 	paused   error              // why nothing is claimed
 	leaving  bool               // no room is to be held any more
 	giving   bool               // has more than its share, and gives it back
+	offered  int                // rooms that others may take over, as of the last poll
 	failed   error              // why Run must end
+
+	offeredAt time.Time // when rooms were last offered to others, or offers taken back
 }
 
 // NewIngester makes an Ingester; nothing runs before Run.
@@ -109,6 +115,9 @@ func (i *Ingester) Run(taking, working context.Context) error {
 	listening.Go(func() { i.o.Lives.Listen(listen, i.wakeUp) })
 
 	failed := i.claimRooms(taking, loaded)
+	if failed == nil && i.o.HandoverTimeout > 0 {
+		failed = i.handOver(working, loaded)
+	}
 	i.leave(working)
 	stopListening()
 	listening.Wait()
@@ -121,25 +130,42 @@ func (i *Ingester) Run(taking, working context.Context) error {
 // claimRooms claims and closes rooms until taking is done, Run must end, or the
 // loader has failed, with the error that it answers.
 func (i *Ingester) claimRooms(taking context.Context, loaded <-chan error) error {
+	i.poll(taking)
+	return i.keepPolling(taking, loaded, func() bool { return i.failed == nil })
+}
+
+// handOver has other workers take over the rooms that are heard, so that nothing
+// is missed because this one stops, for as long as they take any.
+func (i *Ingester) handOver(working context.Context, loaded <-chan error) error {
+	ctx, cancel := context.WithTimeout(working, i.o.HandoverTimeout)
+	defer cancel()
+	i.leaving = true
+	i.renew(ctx) // so that the others see that its rooms are theirs to take
+	i.poll(ctx)
+	return i.keepPolling(ctx, loaded, func() bool { return i.failed == nil && i.offered > 0 })
+}
+
+// keepPolling polls and renews leases while there is reason to, until ctx is
+// done or the loader has failed, with the error that it answers.
+func (i *Ingester) keepPolling(ctx context.Context, loaded <-chan error, reason func() bool) error {
 	poll := time.NewTicker(i.o.PollEvery)
 	defer poll.Stop()
 	renew := time.NewTicker(i.o.Lives.Lease() / 3)
 	defer renew.Stop()
-	i.poll(taking)
-	for i.failed == nil {
+	for reason() {
 		select {
-		case <-taking.Done():
+		case <-ctx.Done():
 			return nil
 		case err := <-loaded:
 			return err
 		case h := <-i.ended:
 			delete(i.holdings, h.live.ID)
 		case <-renew.C:
-			i.renew(taking)
+			i.renew(ctx)
 		case <-i.wake:
-			i.poll(taking)
+			i.poll(ctx)
 		case <-poll.C:
-			i.poll(taking)
+			i.poll(ctx)
 		}
 	}
 	return nil

@@ -9,9 +9,14 @@ import (
 // time: each is a look-up and a second connection.
 const maxHandovers = 16
 
+// offerTime is for how long an offer that nobody takes up stands. After that
+// other rooms may be offered: those for whom it was may hold the live by now.
+const offerTime = 5 * time.Second
+
 // share claims what is due up to the worker's fair share, and gives back what it
 // has beyond that, unless something holds the worker back.
 func (i *Ingester) share(ctx context.Context) error {
+	i.offered = 0
 	before := i.paused
 	if err := i.heldBack(); err != nil {
 		for _, h := range i.holdings {
@@ -34,8 +39,10 @@ func (i *Ingester) share(ctx context.Context) error {
 	}
 	fair := min(load.share(i.o.Lives.worker), i.o.MaxRooms)
 	i.metrics.share.Set(float64(fair))
-	if err := i.take(ctx, load, fair); err != nil {
-		return err
+	if !i.leaving {
+		if err := i.take(ctx, load, fair); err != nil {
+			return err
+		}
 	}
 	return i.give(ctx, load, fair)
 }
@@ -111,7 +118,7 @@ func (i *Ingester) takeOver(ctx context.Context) error {
 }
 
 // give gives rooms to workers with room to spare when this one has clearly more
-// than its share, until it has no more than that.
+// than its share, until it has no more than that, or is leaving.
 func (i *Ingester) give(ctx context.Context, load Load, fair int) error {
 	staying, offered := 0, 0
 	for _, h := range i.holdings {
@@ -122,16 +129,17 @@ func (i *Ingester) give(ctx context.Context, load Load, fair int) error {
 			staying++
 		}
 	}
+	i.offered = offered
 	over := staying - fair
 	others, places := load.room(i.o.Lives.worker)
 	// A few more or less are not worth a second connection; once begun, it is
 	// done thoroughly.
-	i.giving = over > 0 && places > 0 && (i.giving || over > max(1, fair*3/100))
+	i.giving = over > 0 && places > 0 && (i.giving || i.leaving || over > max(1, fair*3/100))
 	switch {
+	case offered > 0 && (over < 0 || time.Since(i.offeredAt) > offerTime):
+		return i.withdraw(ctx)
 	case i.giving:
 		return i.offer(ctx, others, min(over, places))
-	case over < 0 && offered > 0:
-		return i.withdraw(ctx)
 	}
 	return nil
 }
@@ -165,7 +173,8 @@ func (i *Ingester) offer(ctx context.Context, others []string, n int) error {
 	for _, id := range chosen {
 		switch h := i.holdings[id]; {
 		case heard[id]:
-			h.offered = true
+			h.offered, i.offeredAt = true, time.Now()
+			i.offered++
 		case h.unknown(): // still: one that is being entered by now is kept
 			h.leave(errGivenBack)
 		}
@@ -173,7 +182,9 @@ func (i *Ingester) offer(ctx context.Context, others []string, n int) error {
 	return nil
 }
 
+// withdraw takes back the offers that nobody has taken up.
 func (i *Ingester) withdraw(ctx context.Context) error {
+	i.offeredAt = time.Now()
 	ids, err := i.o.Lives.Withdraw(ctx)
 	for _, id := range ids {
 		if h := i.holdings[id]; h != nil {

@@ -88,6 +88,16 @@ func TestGaps(t *testing.T) {
 			heard: 120, share: 120.0 / 180,
 		},
 		{
+			name: "the worker died soon after it had taken over",
+			attempts: []attempt{
+				{began: 10, connected: 10, last: 100, ended: 105, state: "stopped", cause: "handed_over", worker: "one"},
+				{began: 103, connected: 103, last: 103, written: 103, state: "live", worker: "dead"},
+				{began: 130, connected: 130, last: 190, ended: 190, state: "ended", cause: "rejected", worker: "one"},
+			},
+			want:  []gap{{105, 130, "worker_lost", "lost", "known"}},
+			heard: 155, share: 155.0 / 180,
+		},
+		{
 			name:     "heard now",
 			attempts: []attempt{{began: 7000, connected: 7000, last: 7190, written: justNow, state: "live"}},
 			heard:    200, share: 1,

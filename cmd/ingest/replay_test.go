@@ -20,7 +20,7 @@ func TestReplayKilled(t *testing.T) {
 	s := newSetting(t, simulator.Options{Seed: 5, Rate: 200, PushEvery: 50 * time.Millisecond})
 	insertLives(t, s, s.rooms(t, 5))
 	worker := s.startRun(t, s.engines.ClickHouse)
-	eventually(t, "rows are stored", func() bool { return s.audit(t).Stored > 5000 })
+	eventually(t, "rows are stored", func() bool { return s.audit(t).Stored > 2000 })
 	for _, table := range []string{"comments", "gifts", "likes", "undecoded"} {
 		s.execute(t, "DELETE FROM "+table+" WHERE event_id % 3 = 0")
 	}

@@ -31,17 +31,18 @@ func (f kuaishouFlags) client(logger *slog.Logger) (*ingest.Client, error) {
 
 // ingestFlags tune the ingester.
 type ingestFlags struct {
-	Worker        string        `help:"Name of this worker; a second one of the same name refuses to start. Default: host name and process." placeholder:"NAME"`
-	MaxRooms      int           `help:"Rooms that this worker holds at most. Workers share the rooms in proportion to it." default:"5000"`
-	PollEvery     time.Duration `help:"How often lives is looked at; a notification from Postgres makes it sooner." default:"1s"`
-	Lease         time.Duration `help:"How long a claimed room stays this worker's when it dies; then the others take it over." default:"30s"`
-	Spool         string        `help:"Folder of the spool; default: spool in the data folder." type:"path" placeholder:"DIR"`
-	SpoolMax      int64         `help:"Bytes that may wait in the spool; near it, rooms are closed until ClickHouse has caught up." default:"21474836480" placeholder:"BYTES"`
-	SegmentBytes  int64         `help:"Size at which a segment of the spool is sealed, and so the largest batch." default:"16777216" placeholder:"BYTES"`
-	Keep          time.Duration `help:"How long frames are kept, compressed, after they were loaded, so that they can be decoded again; 0: however old. With both this and --keep-bytes 0, none are." default:"168h"`
-	KeepBytes     int64         `help:"Bytes that those frames may take; the oldest go first. 0: no limit." default:"10737418240" placeholder:"BYTES"`
-	InsertTimeout time.Duration `help:"How long one insert may take before it is given up and tried again; nothing is stored twice." default:"4m"`
-	DrainTimeout  time.Duration `help:"How long a stop waits for ClickHouse to take what is in the spool." default:"30s"`
+	Worker          string        `help:"Name of this worker; a second one of the same name refuses to start. Default: host name and process." placeholder:"NAME"`
+	MaxRooms        int           `help:"Rooms that this worker holds at most. Workers share the rooms in proportion to it." default:"5000"`
+	PollEvery       time.Duration `help:"How often lives is looked at; a notification from Postgres makes it sooner." default:"1s"`
+	Lease           time.Duration `help:"How long a claimed room stays this worker's when it dies; then the others take it over." default:"30s"`
+	Spool           string        `help:"Folder of the spool; default: spool in the data folder." type:"path" placeholder:"DIR"`
+	SpoolMax        int64         `help:"Bytes that may wait in the spool; near it, rooms are closed until ClickHouse has caught up." default:"21474836480" placeholder:"BYTES"`
+	SegmentBytes    int64         `help:"Size at which a segment of the spool is sealed, and so the largest batch." default:"16777216" placeholder:"BYTES"`
+	Keep            time.Duration `help:"How long frames are kept, compressed, after they were loaded, so that they can be decoded again; 0: however old. With both this and --keep-bytes 0, none are." default:"168h"`
+	KeepBytes       int64         `help:"Bytes that those frames may take; the oldest go first. 0: no limit." default:"10737418240" placeholder:"BYTES"`
+	InsertTimeout   time.Duration `help:"How long one insert may take before it is given up and tried again; nothing is stored twice." default:"4m"`
+	HandoverTimeout time.Duration `help:"How long a stop waits for other workers to take over the rooms that are heard; 0: not at all." default:"20s"`
+	DrainTimeout    time.Duration `help:"How long a stop waits for ClickHouse to take what is in the spool." default:"30s"`
 }
 
 // Validate is called when the command line has been read.
@@ -59,8 +60,8 @@ func (f ingestFlags) Validate() error {
 		return errors.New("--keep must not be negative")
 	case f.KeepBytes < 0:
 		return errors.New("--keep-bytes must not be negative")
-	case f.DrainTimeout < 0:
-		return errors.New("--drain-timeout must not be negative")
+	case f.HandoverTimeout < 0 || f.DrainTimeout < 0:
+		return errors.New("--handover-timeout and --drain-timeout must not be negative")
 	}
 	return nil
 }
@@ -171,7 +172,7 @@ func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, 
 	}
 	p.ingester = ingest.NewIngester(ingest.Options{
 		Lives: p.lives, Spool: p.spool, Warehouse: p.clickhouse, Client: client,
-		MaxRooms: f.MaxRooms, PollEvery: f.PollEvery, SpoolBytes: f.SpoolMax, DrainTimeout: f.DrainTimeout,
+		MaxRooms: f.MaxRooms, PollEvery: f.PollEvery, SpoolBytes: f.SpoolMax, HandoverTimeout: f.HandoverTimeout, DrainTimeout: f.DrainTimeout,
 		Registerer: registry, Logger: logger,
 	})
 	return p, nil

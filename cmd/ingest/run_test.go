@@ -129,8 +129,12 @@ func requireStored(t *testing.T, s *setting, frames []*kuaishou.Frame) {
 			t.Fatal(err)
 		}
 		wanted := make(map[uint64]uint64)
+		// Of an attempt's records ClickHouse keeps one, sooner or later.
+		replaced := rows.Name == "coverage"
 		for i := range rows.Len() {
-			wanted[rows.Event(i).EventID]++
+			if id := rows.Event(i).EventID; !replaced || wanted[id] == 0 {
+				wanted[id]++
+			}
 		}
 		lost, doubled := 0, 0
 		for id, count := range wanted {
@@ -141,7 +145,7 @@ func requireStored(t *testing.T, s *setting, frames []*kuaishou.Frame) {
 			switch {
 			case stored[id] < least:
 				lost++
-			case stored[id] > count:
+			case stored[id] > count && !replaced:
 				doubled++
 			}
 		}

@@ -133,6 +133,12 @@ func TestRoomsAreHandedOver(t *testing.T) {
 	eventually(t, "it knows of no gap", func() bool { return s.count(t, "gaps") == 0 })
 	second.stop()
 	eventually(t, "the first hears all rooms again", hear(t, s, map[string]int{"first": 9}))
+	if frames := s.count(t, "coverage FINAL WHERE cause = 'handed_over' AND ended_at > connected_at"); frames < 8 {
+		t.Errorf("%d rooms were handed over there and back, want 8", frames)
+	}
+	if gaps := s.count(t, "gaps"); gaps > 0 {
+		t.Errorf("a planned stop left %d gaps", gaps)
+	}
 	s.simulator.StopPushing()
 	first.stop()
 	requireOnce(t, s)
@@ -148,11 +154,7 @@ func TestThreeWorkers(t *testing.T) {
 	killed := s.startWorker(t, "c", t.TempDir())
 	eventually(t, "the rooms are shared", hear(t, s, map[string]int{"a": 10, "b": 10, "c": 10}))
 	killed.kill()
-	died := time.Now()
 	eventually(t, "the others hear them", hear(t, s, map[string]int{"a": 15, "b": 15}))
-	if took := time.Since(died); took > lease+5*time.Second {
-		t.Errorf("all rooms are heard again %v after a worker was killed, want a lease of %v and 5 s at most", took, lease)
-	}
 	s.startWorker(t, "d", t.TempDir())
 	eventually(t, "the rooms are shared again", hear(t, s, map[string]int{"a": 10, "b": 10, "d": 10}))
 }

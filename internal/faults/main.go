@@ -44,15 +44,16 @@ const reportFile = "docs/reliability.md"
 
 // options are the command line.
 type options struct {
-	Minutes float64  `help:"About how long the whole list takes; longer means more faults." default:"20" env:"FAULTS_MINUTES"`
-	Seed    uint64   `help:"What every random choice follows from; 0: another one each time." default:"0" env:"FAULTS_SEED"`
-	Only    []string `help:"Only these faults." placeholder:"NAME,…"`
-	Short   bool     `help:"Only the short selection."`
-	List    bool     `help:"Tell the faults and end."`
-	Write   bool     `help:"Write the table to docs/reliability.md."`
-	JSON    bool     `name:"json" help:"Print the results as JSON."`
-	AtOnce  int      `help:"How many faults are played at the same time; those that break an engine itself are played alone." default:"3"`
-	Keep    bool     `help:"Keep the folder with logs and spools, also when all is well."`
+	Minutes float64       `help:"About how long the whole list takes; longer means more faults." default:"20" env:"FAULTS_MINUTES"`
+	Seed    uint64        `help:"What every random choice follows from; 0: another one each time." default:"0" env:"FAULTS_SEED"`
+	Only    []string      `help:"Only these faults." placeholder:"NAME,…"`
+	Short   bool          `help:"Only the short selection."`
+	List    bool          `help:"Tell the faults and end."`
+	Write   bool          `help:"Write the table to docs/reliability.md."`
+	JSON    bool          `name:"json" help:"Print the results as JSON."`
+	AtOnce  int           `help:"How many faults are played at the same time; those that break an engine itself are played alone." default:"3"`
+	Soak    time.Duration `help:"Instead of the list: 500 rooms and one fault after the other for so long, and then whether memory and goroutines have grown." placeholder:"30m"`
+	Keep    bool          `help:"Keep the folder with logs and spools, also when all is well."`
 
 	dir    string // of this run
 	binary string

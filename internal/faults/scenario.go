@@ -45,21 +45,33 @@ func (sc *scenario) database() string { return "faults_" + strings.ReplaceAll(sc
 func scenarios() []*scenario {
 	all := slices.Concat(workerScenarios(), spoolScenarios(), clickhouseScenarios(), postgresScenarios(), roomScenarios(), severalScenarios())
 	for _, sc := range all {
-		if sc.rooms == 0 {
-			sc.rooms = 12
-		}
-		if sc.rate == 0 {
-			sc.rate = 20
-		}
-		if sc.workers == 0 {
-			sc.workers = 1
-		}
+		sc.withDefaults()
 	}
 	return all
 }
 
+func (sc *scenario) withDefaults() *scenario {
+	if sc.rooms == 0 {
+		sc.rooms = 12
+	}
+	if sc.rate == 0 {
+		sc.rate = 20
+	}
+	if sc.workers == 0 {
+		sc.workers = 1
+	}
+	return sc
+}
+
 // choose answers the scenarios that are asked for.
 func choose(o *options) ([]*scenario, error) {
+	if o.Soak > 0 {
+		sc, err := soakScenario(o.Soak)
+		if err != nil {
+			return nil, err
+		}
+		return []*scenario{sc.withDefaults()}, nil
+	}
 	all := scenarios()
 	for _, name := range o.Only {
 		if !slices.ContainsFunc(all, func(sc *scenario) bool { return sc.name == name }) {

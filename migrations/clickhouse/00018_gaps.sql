@@ -8,7 +8,8 @@
 -- which we learnt how it stands with the room.
 --
 -- A gap is what lies between such a span or point and the next, when none of
--- any worker covers it. It is described by the attempt that ended last. On air is
+-- any worker covers it. It is described by the attempt that ended last, where a
+-- worker that died was alive for up to 15 s longer than its record says. On air is
 -- known from a connection until an attempt finds the author off air; and for
 -- half a day at most after the last word, so that a room nobody asks for any
 -- more does not stay on air for ever.
@@ -24,6 +25,7 @@ SELECT
         ended_at IS NULL AND NOT orphaned, now64(3),
         ended_at IS NULL OR cause IN ('silent', 'no_ack'), coalesce(last_frame_at, connected_at),
         ended_at)) AS span_end,
+    if(orphaned, span_end + INTERVAL 15 SECOND, span_end) AS said_at,
     if(orphaned, 'lost', state) AS state,
     if(orphaned, 'worker_lost', cause) AS cause,
     if(orphaned, concat('worker ', worker, ' was not heard of any more'), reason) AS reason,
@@ -56,8 +58,8 @@ FROM
             live_id,
             max(span_end) OVER so_far AS gap_start,
             leadInFrame(toNullable(span_start), 1) OVER (PARTITION BY live_id ORDER BY span_start, span_end, event_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS next_start,
-            argMax(tuple(live_stream_id, cause, state, reason, code, worker), tuple(span_end, span_start, event_id)) OVER so_far AS last,
-            argMaxIf(verdict, tuple(span_end, span_start, event_id), verdict != '') OVER so_far AS known
+            argMax(tuple(live_stream_id, cause, state, reason, code, worker), tuple(said_at, span_start, event_id)) OVER so_far AS last,
+            argMaxIf(verdict, tuple(said_at, span_start, event_id), verdict != '') OVER so_far AS known
         FROM coverage_spans
         WINDOW so_far AS (PARTITION BY live_id ORDER BY span_start, span_end, event_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
     )
