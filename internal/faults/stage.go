@@ -32,7 +32,6 @@ type stage struct {
 	injected  int           // faults
 	recovered time.Duration // the longest from the end of a fault to a new row
 	unmet     []error       // expectations
-	letters   int           // rows that are expected in dead_letters
 	notes     []string      // said beside the verdict
 	immutable []string      // folders that were made read-only
 	mounted   []string      // folders on which file systems were mounted
