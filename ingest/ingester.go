@@ -154,6 +154,13 @@ func (i *Ingester) keepPolling(ctx context.Context, loaded <-chan error, reason 
 	defer renew.Stop()
 	for reason() {
 		select {
+		case <-renew.C:
+			// Before anything else: a poll can take long, and the next one be due
+			// when it is over.
+			i.renew(ctx)
+		default:
+		}
+		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-loaded:
