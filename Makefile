@@ -38,7 +38,7 @@ demo: engines build ## the main job on this machine: a simulated Kuaishou to row
 
 test: engines ## every test, with the race detector
 	@command -v $${CC:-gcc} >/dev/null || command -v cc >/dev/null || { echo "make test: the race detector needs a C compiler; install gcc" >&2; exit 1; }
-	CGO_ENABLED=1 go test -race -timeout 10m $(TESTFLAGS) ./...
+	CGO_ENABLED=1 go test -race -timeout 20m $(TESTFLAGS) ./...
 
 faults: engines ## break it on purpose and count what is lost (FAULTS_MINUTES=20 FAULTS_SEED=1 ARGS="--write")
 	@go build -o bin/faults ./internal/faults

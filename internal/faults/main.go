@@ -88,6 +88,9 @@ func run(ctx context.Context, o *options) error {
 		}
 		return nil
 	}
+	if o.Write && (o.Short || len(o.Only) > 0 || o.Soak > 0) {
+		return errors.New("--write writes the page of the whole list: leave --short, --only and --soak out")
+	}
 	if o.Seed == 0 {
 		o.Seed = uint64(time.Now().UnixNano()) >> 20
 	}

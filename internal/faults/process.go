@@ -15,8 +15,12 @@ import (
 	"time"
 )
 
-// stopTime is how long a process may take to end when it is asked to.
-const stopTime = 3 * time.Minute
+// startTime is how long a process may take to say what it says at its start,
+// stopTime how long to end when it is asked to.
+const (
+	startTime = 2 * time.Minute
+	stopTime  = 3 * time.Minute
+)
 
 // program is a built ingest and the folder that its output goes to.
 type program struct {
@@ -62,8 +66,11 @@ func (p program) start(name string, args ...string) (*child, error) {
 	return c, nil
 }
 
-// setting reads lines of the child's output until one says key=value.
+// setting reads lines of the child's output until one says key=value. A child
+// that does not say it in time is killed.
 func (c *child) setting(key string) (string, error) {
+	late := time.AfterFunc(startTime, func() { _ = c.cmd.Process.Kill() })
+	defer late.Stop()
 	for {
 		line, err := c.lines.ReadString('\n')
 		if err != nil {
