@@ -21,6 +21,10 @@ const (
 	authenticationFailed = 516
 )
 
+// ErrClickHouseAway is in errors of Run, ClickHouse and Check when ClickHouse did
+// not answer, and so may do so later.
+var ErrClickHouseAway = errors.New("ClickHouse does not answer")
+
 // openClickHouse does not connect yet.
 func openClickHouse(dsn string) (*target, error) {
 	options, err := clickhouse.ParseDSN(dsn)
@@ -56,6 +60,7 @@ func explainClickHouse(name, user, database string, err error) error {
 		netError  *net.OpError
 		urlError  *url.Error
 	)
+	away := fmt.Errorf("%w: %w", ErrClickHouseAway, err)
 	switch {
 	case errors.As(err, &exception):
 		message := strings.Join(strings.Fields(exception.Message), " ")
@@ -63,11 +68,11 @@ func explainClickHouse(name, user, database string, err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, context.DeadlineExceeded):
-		return &told{name + ": no answer in time: check the address and that the server is up", err}
+		return &told{name + ": no answer in time: check the address and that the server is up", away}
 	case errors.As(err, &netError):
-		return &told{fmt.Sprintf("%s: %v: check the address and that the server is up", name, netError.Err), err}
+		return &told{fmt.Sprintf("%s: %v: check the address and that the server is up", name, netError.Err), away}
 	case errors.As(err, &urlError):
-		return &told{fmt.Sprintf("%s: %v", name, urlError.Err), err}
+		return &told{fmt.Sprintf("%s: %v", name, urlError.Err), away}
 	}
 	return &told{fmt.Sprintf("%s: %s", name, strings.Join(strings.Fields(err.Error()), " ")), err}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,9 +102,11 @@ func (c *runCommand) Run(p *process) (err error) {
 	} else if found, err = c.requireBoth(c.DataDir); err != nil {
 		return err
 	}
-	if err := prepareTables(p.taking, found, c.Migrate, p.logger); err != nil {
+	later, err := c.prepareNowOrLater(p, found)
+	if err != nil {
 		return err
 	}
+	defer later()
 	client, err := c.client(p.logger)
 	if err != nil {
 		return err
@@ -130,6 +133,54 @@ func (c *runCommand) Run(p *process) (err error) {
 		return cause
 	}
 	return nil
+}
+
+// prepareNowOrLater is prepareTables, but for a worker that has a spool already
+// it waits for a ClickHouse that is away beside everything else: what is heard
+// meanwhile is kept in the spool. stop ends the wait. (A worker that is new is
+// told at once that the address may be wrong.)
+func (c *runCommand) prepareNowOrLater(p *process, s stores) (stop func(), err error) {
+	err = prepareTables(p.taking, s, c.Migrate, p.logger)
+	if err == nil {
+		return func() {}, nil
+	}
+	if _, none := spool.OpenArchive(spoolFolder(c.Spool, c.DataDir)); none != nil || !errors.Is(err, migrations.ErrClickHouseAway) {
+		return nil, err
+	}
+	p.logger.Error("ClickHouse is away; what is heard waits in the spool", "err", err)
+	if c.Migrate {
+		err = migrations.Postgres(p.taking, s.Postgres, p.logger)
+	} else {
+		err = migrations.CheckPostgres(p.taking, s.Postgres)
+	}
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(p.taking)
+	var waiting sync.WaitGroup
+	waiting.Go(func() { c.prepareLater(ctx, s, p.logger) })
+	return func() { cancel(); waiting.Wait() }, nil
+}
+
+// prepareLater tries until ClickHouse is there and its tables are as they should
+// be, or ctx is done.
+func (c *runCommand) prepareLater(ctx context.Context, s stores, logger *slog.Logger) {
+	const every = 5 * time.Second
+	for told := ""; ; {
+		err := prepareTables(ctx, s, c.Migrate, logger)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if err.Error() != told {
+			told = err.Error()
+			logger.Error("the tables cannot be looked at; rows wait in the spool", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every):
+		}
+	}
 }
 
 // prepareTables migrates both databases, or checks that somebody has.

@@ -178,6 +178,38 @@ func TestClickHouseStopped(t *testing.T) {
 	}
 }
 
+// A worker that is started while ClickHouse is gone hears its rooms all the
+// same, if it has a spool from before.
+func TestStartsWhileClickHouseIsAway(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 12, Rate: 100, PushEvery: 100 * time.Millisecond})
+	front := newDoor(t, s.engines.HTTP)
+	insertLives(t, s, s.rooms(t, 5))
+	front.close()
+	refused := s.startRun(t, front.dsn(t, s.engines.ClickHouse))
+	<-refused.ended
+	if refused.err == nil || !strings.Contains(refused.output.String(), "check the address and that the server is up") {
+		t.Errorf("a new worker ended with %v:\n%s", refused.err, refused.output)
+	}
+	front.open(t)
+	run := s.startRun(t, front.dsn(t, s.engines.ClickHouse), "--worker=w")
+	eventually(t, "rows are stored", func() bool { return s.audit(t).Stored > 200 })
+	front.close()
+	run.kill()
+	spooled := s.spooledFrames(t)
+	run = s.startRun(t, front.dsn(t, s.engines.ClickHouse), "--worker=w")
+	eventually(t, "the spool grows", func() bool { return len(s.spooledFrames(t)) > len(spooled)+200 })
+	spooled = s.spooledFrames(t)
+	stored := s.audit(t).Stored
+	front.open(t)
+	eventually(t, "rows are stored again", func() bool { return s.audit(t).Stored > stored+200 })
+	s.simulator.StopPushing()
+	run.stop()
+	requireStored(t, s, spooled)
+	if audit := s.audit(t); audit.Doubled > 0 || audit.Extra > 0 {
+		t.Errorf("doubled or never sent: %+v", audit)
+	}
+}
+
 // Two workers share the rooms; what one held when it died, the other takes over.
 func TestTwoWorkers(t *testing.T) {
 	s := newSetting(t, simulator.Options{Seed: 6, Rate: 50, PushEvery: 100 * time.Millisecond})
