@@ -96,6 +96,7 @@ func newConnector(origin string, timing timing) *connector {
 	return &connector{
 		dialer: websocket.Dialer{
 			Proxy:            http.ProxyFromEnvironment,
+			NetDialContext:   dialThawing,
 			HandshakeTimeout: timing.handshake,
 			ReadBufferSize:   1024,
 			WriteBufferSize:  1024,

@@ -1,0 +1,66 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// frozenAfter is by how much a read's deadline must have been missed for the
+// whole process to have stood still, and thawTime how long what came meanwhile
+// is then read.
+const (
+	frozenAfter = time.Second
+	thawTime    = 2 * time.Second
+)
+
+// thawingConn gives a read that timed out because the process stood still (it
+// was stopped, or its machine was) another try: the deadline is passed by then,
+// and what waits in the socket would be lost with it.
+type thawingConn struct {
+	net.Conn
+	until atomic.Int64 // the read deadline in Unix ns; 0: none
+}
+
+// SetReadDeadline also notes the deadline.
+func (c *thawingConn) SetReadDeadline(t time.Time) error {
+	until := int64(0)
+	if !t.IsZero() {
+		until = t.UnixNano()
+	}
+	c.until.Store(until)
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetDeadline sets both deadlines.
+func (c *thawingConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+func (c *thawingConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	now := time.Now()
+	until := c.until.Load()
+	if until == 0 || now.UnixNano()-until < int64(frozenAfter) {
+		return n, err
+	}
+	if err := c.SetReadDeadline(now.Add(thawTime)); err != nil {
+		return n, err
+	}
+	return c.Conn.Read(p)
+}
+
+// dialThawing is net.Dialer's DialContext.
+func dialThawing(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &thawingConn{Conn: conn}, nil
+}
