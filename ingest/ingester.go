@@ -115,7 +115,7 @@ func (i *Ingester) Run(taking, working context.Context) error {
 	listening.Go(func() { i.o.Lives.Listen(listen, i.wakeUp) })
 
 	failed := i.claimRooms(taking, loaded)
-	if failed == nil && i.o.HandoverTimeout > 0 {
+	if failed == nil && i.failed == nil && i.o.HandoverTimeout > 0 {
 		failed = i.handOver(working, loaded)
 	}
 	i.leave(working)
