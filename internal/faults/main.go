@@ -164,6 +164,9 @@ func report(results []*result, o *options) error {
 		return fmt.Errorf("printing the results: %w", err)
 	}
 	if o.Write {
+		if err := os.MkdirAll(filepath.Dir(reportFile), 0o755); err != nil {
+			return fmt.Errorf("writing the report: %w", err)
+		}
 		if err := os.WriteFile(reportFile, []byte(markdown(results, o)), 0o644); err != nil {
 			return fmt.Errorf("writing the report: %w", err)
 		}
