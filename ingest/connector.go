@@ -122,6 +122,12 @@ func (c *connector) dial(ctx context.Context, address string) (*websocket.Conn, 
 		return nil, fmt.Errorf("connecting to %s: %w", u.Host, withoutURL(err))
 	}
 	conn.SetReadLimit(maxMessage)
+	// A ping that cannot be answered is no reason to stop reading what the server
+	// sent after it.
+	conn.SetPingHandler(func(data string) error {
+		_ = conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(c.timing.write))
+		return nil
+	})
 	return conn, nil
 }
 

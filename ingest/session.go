@@ -122,13 +122,14 @@ func (s *session) run(ctx context.Context, hello []byte) ending {
 		defer close(s.left)
 		if err := s.write(ctx, over); err != nil {
 			failed <- err // before the reader is woken, which then finds it
-			s.conn.Close()
+			// What the server sent before it closed is still to be read.
+			s.limit.last(s.connector.timing.end)
 		}
 	}()
 	s.read()
 	select {
 	case err := <-failed:
-		if s.ending.cause == causeClosed {
+		if s.ending.cause == causeClosed || s.ending.cause == causeSilent {
 			s.ending.cause, s.ending.err = causeWrite, err
 		}
 	default:

@@ -22,16 +22,12 @@ const (
 // and what waits in the socket would be lost with it.
 type thawingConn struct {
 	net.Conn
-	until atomic.Int64 // the read deadline in Unix ns; 0: none
+	until atomic.Int64 // the read deadline, when there is one, in Unix ns
 }
 
 // SetReadDeadline also notes the deadline.
 func (c *thawingConn) SetReadDeadline(t time.Time) error {
-	until := int64(0)
-	if !t.IsZero() {
-		until = t.UnixNano()
-	}
-	c.until.Store(until)
+	c.until.Store(t.UnixNano())
 	return c.Conn.SetReadDeadline(t)
 }
 
@@ -46,12 +42,15 @@ func (c *thawingConn) Read(p []byte) (int, error) {
 		return n, err
 	}
 	now := time.Now()
-	until := c.until.Load()
-	if until == 0 || now.UnixNano()-until < int64(frozenAfter) {
+	late := now.Sub(time.Unix(0, c.until.Load()))
+	switch {
+	case late < 0: // the deadline has been moved meanwhile
+	case late < frozenAfter:
 		return n, err
-	}
-	if err := c.SetReadDeadline(now.Add(thawTime)); err != nil {
-		return n, err
+	default:
+		if err := c.SetReadDeadline(now.Add(thawTime)); err != nil {
+			return n, err
+		}
 	}
 	return c.Conn.Read(p)
 }
