@@ -123,7 +123,10 @@ func (c *Client) Close() {
 // own endpoint is used when it has one, else websocketinfo is asked, once:
 // repeating that call while refused prolongs the block. livedetail says the
 // same as the page and is asked only when the page cannot be read.
-func (c *Client) Resolve(ctx context.Context, liveID string) (Resolution, error) {
+//
+// The answer is wanted within a time that is counted from the call: rooms wait
+// for their turn, and those that are wanted soonest go first.
+func (c *Client) Resolve(ctx context.Context, liveID string, within time.Duration) (Resolution, error) {
 	if !liveIDForm.MatchString(liveID) {
 		return c.delayed(Resolution{State: StateInvalid, Reason: fmt.Sprintf("live ID %q: %s", quotable(liveID), acceptedLiveIDs)}, 0), nil
 	}
@@ -144,13 +147,7 @@ func (c *Client) Resolve(ctx context.Context, liveID string) (Resolution, error)
 	if err := ctx.Err(); err != nil {
 		return Resolution{}, fmt.Errorf("looking up %s: %w", liveID, err)
 	}
-	switch found.State {
-	case StateRateLimited, StateCaptcha:
-		c.pacer.refused()
-	case StateUnreachable:
-	default:
-		c.pacer.accepted()
-	}
+	call.judged(found.State)
 	return c.delayed(found, retryAfter), nil
 }
 

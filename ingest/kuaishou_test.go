@@ -72,7 +72,7 @@ func (s *site) client(t *testing.T, options ClientOptions) *Client {
 
 func resolve(t *testing.T, client *Client) Resolution {
 	t.Helper()
-	found, err := client.Resolve(t.Context(), testLiveID)
+	found, err := client.Resolve(t.Context(), testLiveID, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,13 +219,13 @@ func TestResolveBadAnswers(t *testing.T) {
 
 func TestResolveRefusesOtherThanLiveIDs(t *testing.T) {
 	s := newSite(t, func(http.ResponseWriter, *http.Request) {})
-	found, err := s.client(t, ClientOptions{}).Resolve(t.Context(), "../../x?y")
+	found, err := s.client(t, ClientOptions{}).Resolve(t.Context(), "../../x?y", time.Minute)
 	if err != nil || found.State != StateInvalid || len(s.paths()) != 0 {
 		t.Errorf("%s, %v after %v", found.State, err, s.paths())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.client(t, ClientOptions{}).Resolve(ctx, testLiveID); err == nil {
+	if _, err := s.client(t, ClientOptions{}).Resolve(ctx, testLiveID, time.Minute); err == nil {
 		t.Error("a look-up without time has no error")
 	}
 }

@@ -15,18 +15,22 @@ import (
 type resolver interface {
 	// Resolve answers every trouble but that of ctx with a State. The Endpoint of
 	// a room that is live is valid.
-	Resolve(ctx context.Context, liveID string) (Resolution, error)
+	Resolve(ctx context.Context, liveID string, within time.Duration) (Resolution, error)
 }
 
 // lookUpEvery is after how many failures in a row a room is looked up again.
 const lookUpEvery = 3
+
+// lostWithin is how soon a look-up is wanted while a broadcast goes unheard.
+const lostWithin = 5 * time.Second
 
 // room hears one claimed live, from look-up to the end of the broadcast. Its
 // run method is called once.
 type room struct {
 	liveID    string
 	epoch     int64
-	endpoint  *Endpoint // as given with the lives row; nil: it is looked up
+	endpoint  *Endpoint     // as given with the lives row; nil: it is looked up
+	within    time.Duration // how soon the first look-up is wanted
 	resolver  resolver
 	frames    frameAppender
 	connector *connector
@@ -84,7 +88,11 @@ func (r *room) run(ctx context.Context) Report {
 func (r *room) lookUp(ctx context.Context) (Report, bool) {
 	r.tell(StateResolving, 0, StateResolving.Sentence())
 	began := time.Now()
-	found, err := r.resolver.Resolve(ctx, r.liveID)
+	within := r.within
+	if r.heard {
+		within = lostWithin
+	}
+	found, err := r.resolver.Resolve(ctx, r.liveID, within)
 	switch {
 	case ctx.Err() != nil:
 		return r.refused(ctx, began, r.last(StateStopped, 0, StateStopped.Sentence())), true

@@ -199,7 +199,7 @@ func (r *recorder) Append(frame *kuaishou.Frame) error {
 	return nil
 }
 
-func (r *recorder) Resolve(ctx context.Context, _ string) (Resolution, error) {
+func (r *recorder) Resolve(ctx context.Context, _ string, _ time.Duration) (Resolution, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lookUps++
