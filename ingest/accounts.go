@@ -76,8 +76,10 @@ func (s *accounts) look() {
 	if len(changed) == 0 {
 		return
 	}
+	broken := false
 	specs, err := s.source.read()
 	if err != nil {
+		broken = true
 		if changed[s.source.file] {
 			s.logger.Warn("keeping the accounts read before", "err", err)
 		}
@@ -90,6 +92,7 @@ func (s *accounts) look() {
 		case err == nil:
 			kept = append(kept, spec)
 		case known != nil && known.spec.file == spec.file:
+			broken = true
 			if changed[spec.file] {
 				s.logger.Warn("keeping the cookies read before", "err", err)
 			}
@@ -103,7 +106,9 @@ func (s *accounts) look() {
 		s.logger.Warn("keeping the accounts read before", "err", err)
 		return
 	}
-	s.logger.Info("read the accounts again", "accounts", len(s.list))
+	if !broken {
+		s.logger.Info("read the accounts again", "accounts", len(s.list))
+	}
 }
 
 // load reads the cookies of an account and checks that they can be used.

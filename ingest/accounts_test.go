@@ -3,6 +3,7 @@ package ingest
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -287,20 +288,87 @@ func TestGuestIsNotAskedForTheSocketAgainAndAgain(t *testing.T) {
 }
 
 func TestADeadProxyIsNotTheRoomsFault(t *testing.T) {
-	text, gates := threeAccounts(t)
-	gates[0].Close()
-	s := newSite(t, offline)
-	client := s.client(t, ClientOptions{Accounts: accountsFile(t, filepath.Join(t.TempDir(), "accounts.toml"), text, 0)})
-	id := roomOf(t, client, "b")
-	found, err := client.Resolve(t.Context(), id, time.Minute)
-	if err != nil || found.State != StateOffline || found.Account == "b" {
-		t.Errorf("%s by %q, %v", found.State, found.Account, err)
+	for name, trouble := range map[string]func(*gate){
+		"refused": func(g *gate) { g.Close() },
+		"407":     func(g *gate) { g.refuse = http.StatusProxyAuthRequired },
+	} {
+		text, gates := threeAccounts(t)
+		trouble(gates[0])
+		s := newSite(t, offline)
+		client := s.client(t, ClientOptions{Accounts: accountsFile(t, filepath.Join(t.TempDir(), "accounts.toml"), text, 0)})
+		id := roomOf(t, client, "b")
+		found, err := client.Resolve(t.Context(), id, time.Minute)
+		if err != nil || found.State != StateOffline || found.Account == "b" {
+			t.Errorf("%s: %s by %q, %v", name, found.State, found.Account, err)
+		}
+		if health := client.accounts.named("b").exit.health; health.state != StateUnreachable || !health.rests(time.Now()) {
+			t.Errorf("%s: the exit is %+v", name, health)
+		}
+		if strings.Contains(s.logs.String(), secretCookie) {
+			t.Errorf("%s: a secret is in the log:\n%s", name, s.logs.String())
+		}
 	}
-	if health := client.accounts.named("b").exit.health; health.state != StateUnreachable || !health.rests(time.Now()) {
-		t.Errorf("the exit is %+v", health)
+}
+
+// A proxy that does not let an HTTPS connection through says why.
+func TestAProxyThatDoesNotConnect(t *testing.T) {
+	g := newGate(t)
+	g.refuse = http.StatusProxyAuthRequired
+	var logs strings.Builder
+	client, err := NewClient(ClientOptions{
+		BaseURL: "https://live.kuaishou.com", Logger: slog.New(slog.NewTextHandler(&logs, nil)),
+		Accounts: accountsFile(t, filepath.Join(t.TempDir(), "accounts.toml"), "[[account]]\nname = \"a\"\nproxy = \""+g.address()+"\"\n", 0),
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if strings.Contains(s.logs.String(), secretCookie) {
-		t.Errorf("a secret is in the log:\n%s", s.logs.String())
+	defer client.Close()
+	found := resolve(t, client)
+	if found.State != StateUnreachable || !strings.Contains(found.Reason, "does not accept its user or password") || g.count() != 1 {
+		t.Errorf("%s: %s", found.State, found.Reason)
+	}
+	if strings.Contains(found.Reason+logs.String(), secretCookie) {
+		t.Errorf("the password shows: %s\n%s", found.Reason, &logs)
+	}
+}
+
+// Pages, redirects, REST calls and short links all take turns.
+func TestEveryCallTakesATurn(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/s/"):
+			http.Redirect(w, r, "/u/"+testLiveID, http.StatusFound)
+		case strings.HasPrefix(r.URL.Path, "/u/") && r.URL.RawQuery == "":
+			http.Redirect(w, r, r.URL.Path+"?x=y", http.StatusFound)
+		case strings.HasPrefix(r.URL.Path, "/u/"):
+			_, _ = w.Write(readPage(t, "live"))
+		default:
+			_, _ = io.WriteString(w, socketInfo)
+		}
+	})
+	client := s.client(t, ClientOptions{})
+	if found := resolve(t, client); found.State != StateLive {
+		t.Errorf("%s: %s", found.State, found.Reason)
+	}
+	if _, err := client.ResolveShortLink(t.Context(), s.URL+"/s/x"); err != nil {
+		t.Error(err)
+	}
+	if all, _ := client.accounts.exits[directExit].budget.calls(); int(all) != len(s.paths()) || all != 4 {
+		t.Errorf("%d turns for the calls %v", all, s.paths())
+	}
+}
+
+// The log of a Resolution must not be the place where a password gets out.
+func TestResolutionHidesItsProxy(t *testing.T) {
+	proxy, err := parseProxy("socks5h://user:" + secretCookie + "@proxy.example:1080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := Resolution{State: StateLive, Account: "a", proxy: proxy, Endpoint: Endpoint{Token: secretToken}}
+	var logs strings.Builder
+	slog.New(slog.NewTextHandler(&logs, nil)).Info("found", "resolution", found)
+	if text := logs.String() + fmt.Sprintf("%v %+v", found, found); strings.Contains(text, secretCookie) || !strings.Contains(text, "account=a") {
+		t.Error(text)
 	}
 }
 
