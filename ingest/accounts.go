@@ -152,7 +152,9 @@ func (s *accounts) remember(specs []accountSpec) {
 }
 
 // replace has the accounts be those of specs. One that is as it was keeps its
-// health and the cookies that Kuaishou has set. The caller holds mu.
+// health and the cookies that Kuaishou has set. One that is not may be what its
+// exit was refused for, or have another password for the proxy: the exit is tried
+// again, too. The caller holds mu.
 func (s *accounts) replace(specs []accountSpec) error {
 	list, exits := make([]*account, 0, len(specs)), make(map[string]*exit)
 	for _, spec := range specs {
@@ -163,6 +165,7 @@ func (s *accounts) replace(specs []accountSpec) error {
 			if err != nil {
 				return fmt.Errorf("account %q: %w", spec.name, err)
 			}
+			exit.health.tryAgain(time.Now())
 			known, s.fresh = made, true
 		}
 		list, exits[exitKey(known.proxy)] = append(list, known), known.exit

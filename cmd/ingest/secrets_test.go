@@ -153,8 +153,8 @@ func TestSecretsStayInside(t *testing.T) {
 	}{
 		{"a captcha", simulator.Answer{Code: simulator.CodeCaptcha}, 0, "state", "captcha"},
 		{"a login", simulator.Answer{Code: simulator.CodeLogin}, 0, "state", "login_required"},
-		{"being too fast", simulator.Answer{Code: simulator.CodeTooFast, Call: "websocketinfo"}, 0, "state", "rate_limited"},
-		{"no login", simulator.Answer{Code: simulator.CodeNotLoggedIn, Call: "websocketinfo"}, 0, "state", "login_required"},
+		{"being too fast", simulator.Answer{Code: simulator.CodeTooFast}, 0, "state", "rate_limited"},
+		{"another login", simulator.Answer{Code: simulator.CodeNotLoggedIn}, 0, "state", "login_required"},
 		{"a status", simulator.Answer{}, http.StatusForbidden, "reason", "HTTP status 403"},
 		{"another captcha", simulator.Answer{Code: simulator.CodeCaptcha}, 0, "state", "captcha"},
 		{"nothing", simulator.Answer{}, 0, "state", "live"},
