@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -461,5 +462,72 @@ func TestHealthBacksOff(t *testing.T) {
 	h.backOff(now, limited)
 	if rest := h.until.Sub(now); rest != 10*time.Minute {
 		t.Errorf("rests for %v, and was asked to for 10m", rest)
+	}
+}
+
+// A guest has no cookies to change: after a captcha it is tried again by itself.
+func TestGuestComesBackFromACaptcha(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) { refusedPage(w, codeSliderCaptcha) })
+	client := s.client(t, ClientOptions{})
+	for range 2 {
+		found := resolve(t, client)
+		if found.State != StateCaptcha || found.RetryAfter < 29*time.Minute || found.RetryAfter > 34*time.Minute {
+			t.Errorf("%s after %v: %s", found.State, found.RetryAfter, found.Reason)
+		}
+	}
+	if n := len(s.paths()); n != 1 {
+		t.Errorf("%d calls after a captcha", n-1)
+	}
+	if list := client.accounts.statuses(); len(list) != 1 || list[0].State != string(StateCaptcha) || list[0].Until == nil || list[0].Calls != 1 || list[0].Refusals != 1 {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestFilesThatEverybodyCanReadAreToldOnce(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("its permissions are of another kind")
+	}
+	s := newSite(t, offline)
+	folder := t.TempDir()
+	cookies := accountsFile(t, filepath.Join(folder, "a.txt"), "who=a", time.Hour)
+	file := accountsFile(t, filepath.Join(folder, "accounts.toml"), "[[account]]\nname = \"a\"\ncookie_file = \"a.txt\"\nrate = 10\n", time.Hour)
+	if err := os.Chmod(cookies, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	client := s.client(t, ClientOptions{Accounts: file})
+	accountsFile(t, cookies, "who=again", time.Minute)
+	resolve(t, client)
+	if n := strings.Count(s.logs.String(), "chmod 600"); n != 1 || !strings.Contains(s.logs.String(), cookies) {
+		t.Errorf("told %d times:\n%s", n, s.logs.String())
+	}
+}
+
+// Rooms of a worker are told by the account that looks them up.
+func TestRoomsAreCounted(t *testing.T) {
+	text, _ := threeAccounts(t)
+	s := newSite(t, offline)
+	client := s.client(t, ClientOptions{Accounts: accountsFile(t, filepath.Join(t.TempDir(), "accounts.toml"), text, 0)})
+	var release []func()
+	for n := range 300 {
+		release = append(release, client.accounts.hold(fmt.Sprintf("room%d", n)))
+	}
+	client.accounts.judged(client.accounts.named("b"), trouble{state: StateCaptcha})
+	rooms := func() (sum int) {
+		for _, status := range client.accounts.statuses() {
+			sum += status.Rooms
+			if status.Account == "b" && status.Rooms != 0 {
+				t.Errorf("%d rooms go to an account that is out", status.Rooms)
+			}
+		}
+		return sum
+	}
+	if n := rooms(); n != 300 {
+		t.Errorf("%d rooms of 300", n)
+	}
+	for _, let := range release {
+		let()
+	}
+	if n := rooms(); n != 0 || len(client.accounts.held) != 0 {
+		t.Errorf("%d rooms after all were left", n)
 	}
 }
