@@ -157,9 +157,6 @@ func (b *budget) waitingNow() int {
 	return n
 }
 
-// rate is how many calls a second are made at most; 0: no bound.
-func (b *budget) rate() float64 { return rateOf(b.interval) }
-
 // calls are all the turns given so far, and those of the last minute.
 func (b *budget) calls() (all uint64, lastMinute int) {
 	b.mu.Lock()
