@@ -76,29 +76,30 @@ func (s *accounts) look() {
 	if len(changed) == 0 {
 		return
 	}
-	broken := false
 	specs, err := s.source.read()
 	if err != nil {
-		broken = true
 		if changed[s.source.file] {
 			s.logger.Warn("keeping the accounts read before", "err", err)
 		}
 		specs = s.specs() // their cookie files may have changed all the same
 	}
-	kept := specs[:0]
+	broken := err != nil
+	kept := make([]accountSpec, 0, len(specs))
 	for _, spec := range specs {
+		err := s.load(&spec)
 		known := s.named(spec.name)
-		switch err := s.load(&spec); {
+		told := "an account is left out until its cookies can be read"
+		switch {
 		case err == nil:
 			kept = append(kept, spec)
-		case known != nil && known.spec.file == spec.file:
-			broken = true
-			if changed[spec.file] {
-				s.logger.Warn("keeping the cookies read before", "err", err)
-			}
+			continue
+		case known != nil:
 			kept = append(kept, known.spec)
-		default:
-			s.logger.Warn("an account is left out until its cookies can be read", "err", err)
+			told = "keeping the cookies read before"
+		}
+		broken = true
+		if changed[spec.file] || changed[s.source.file] {
+			s.logger.Warn(told, "err", err)
 		}
 	}
 	s.remember(specs)

@@ -426,8 +426,24 @@ func TestBrokenAccountsFileKeepsTheOldOnes(t *testing.T) {
 	if got := s.lastCookies(); got != "who=new" || !client.accounts.named("b").noSocket.IsZero() {
 		t.Errorf("cookies %q after the cookie file was changed", got)
 	}
-	accountsFile(t, file, strings.ReplaceAll(text, "b.txt", "none.txt"), 20*time.Minute)
+	// One that cannot be read yet is as it was; a new one joins when it can be.
+	accountsFile(t, file, "[[account]]\nname = \"new\"\ncookie_file = \"new.txt\"\n"+strings.ReplaceAll(text, "b.txt", "none.txt"), 20*time.Minute)
 	resolve(t, client)
+	if got := s.lastCookies(); got != "who=new" || len(client.accounts.list) != 1 {
+		t.Errorf("cookies %q of %d accounts while those of the others cannot be read", got, len(client.accounts.list))
+	}
+	accountsFile(t, filepath.Join(folder, "none.txt"), "who=none", 10*time.Minute)
+	accountsFile(t, filepath.Join(folder, "new.txt"), "who=joined", 10*time.Minute)
+	client.accounts.look()
+	if list := client.accounts.list; len(list) != 2 || list[0].spec.cookies != "who=joined" || list[1].spec.cookies != "who=none" {
+		t.Errorf("%d accounts when all can be read", len(list))
+	}
+	// What is written wrongly within the file is told, too.
+	accountsFile(t, file, "[[account]]\nname = \"b\"\ncookie = \""+secretCookie+"\"\n", 5*time.Minute)
+	client.accounts.look()
+	if !strings.Contains(s.logs.String(), `account \"b\": reading the cookie: line 1 is neither`) {
+		t.Errorf("a cookie that is none is not told:\n%s", s.logs.String())
+	}
 	if strings.Contains(s.logs.String(), secretCookie) {
 		t.Errorf("a secret is in the log:\n%s", s.logs.String())
 	}
