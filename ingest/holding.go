@@ -97,6 +97,9 @@ func (i *Ingester) hold(ctx context.Context, h *holding) {
 		logger.Debug("room", "state", r.State, "reason", r.Reason, "code", r.Code)
 	}
 	last := i.hear(ctx, live, report, logger)
+	if last.State == StateOffline {
+		last.RetryAfter = live.History.next(time.Now(), i.o.Client.retry[StateOffline])
+	}
 	if unheard {
 		i.metrics.countUnheard(false)
 	}
@@ -126,6 +129,7 @@ func (i *Ingester) hear(ctx context.Context, live Live, report func(Report), log
 	}
 	heard := room{
 		liveID: liveID, epoch: live.Epoch, endpoint: live.Endpoint,
+		within:   live.History.within(time.Now(), i.o.Client.retry[StateOffline]),
 		resolver: i.o.Client, frames: i.frames, connector: i.sockets, retry: i.o.Client.retry,
 		report: report, coverage: i.coverage, metrics: i.metrics, logger: logger,
 	}
