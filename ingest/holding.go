@@ -96,10 +96,7 @@ func (i *Ingester) hold(ctx context.Context, h *holding) {
 		}
 		logger.Debug("room", "state", r.State, "reason", r.Reason, "code", r.Code)
 	}
-	last := i.hear(ctx, live, report, logger)
-	if last.State == StateOffline {
-		last.RetryAfter = live.History.next(time.Now(), i.o.Client.retry[StateOffline])
-	}
+	last := live.History.planned(i.hear(ctx, live, report, logger), time.Now(), i.o.Client.retry)
 	if unheard {
 		i.metrics.countUnheard(false)
 	}

@@ -41,6 +41,15 @@ const (
 	week = 7 * day
 )
 
+// planned is the last report of a room at now with the time of the next look: for
+// those off air as the plan has it, for all others as they say themselves.
+func (h History) planned(last Report, now time.Time, retry RetryDelays) Report {
+	if last.State == StateOffline {
+		last.RetryAfter = h.next(now, retry[StateOffline])
+	}
+	return last
+}
+
 // next is how long to wait before a room that was found off air at now is looked
 // at again. Rooms without habits are looked at every cold; the others more often
 // when they are likely to begin, down to hotEvery. It looks ahead: a room is due
