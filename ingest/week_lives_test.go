@@ -13,7 +13,18 @@ import (
 type weekLives struct {
 	mu   sync.Mutex // covers all below, and the rows
 	free weekQueue  // rows that nobody holds
-	held int
+}
+
+// add adds a row with what was seen of its room until now: of the broadcasts
+// before, one in twenty was missed.
+func (l *weekLives) add(row *weekRow, now time.Time) {
+	for n, s := range row.room.shows {
+		if s.over.Before(now) && n%20 != 0 {
+			seen := s.began.Add(time.Duration(n%4) * time.Minute)
+			row.broadcasts = append(row.broadcasts, weekBroadcast{s.stream, seen.Add(-4 * time.Minute), seen, s.over})
+		}
+	}
+	heap.Push(&l.free, row)
 }
 
 // weekRow is a row of lives with its slot of live_state and its broadcasts.
@@ -54,7 +65,6 @@ func (l *weekLives) claim(now time.Time) (rows []*weekRow, histories []History) 
 	defer l.mu.Unlock()
 	for len(l.free) > 0 && !l.free[0].nextAt.After(now) {
 		row := heap.Pop(&l.free).(*weekRow)
-		l.held++
 		rows, histories = append(rows, row), append(histories, row.history(now))
 	}
 	return rows, histories
@@ -104,6 +114,5 @@ func (l *weekLives) release(row *weekRow, last Report, now time.Time) {
 		}
 	}
 	row.nextAt = now.Add(last.RetryAfter)
-	l.held--
 	heap.Push(&l.free, row)
 }

@@ -27,11 +27,21 @@ All begin once in ten days at any other time too. %.0f %% are on air on average.
 
 // show is one broadcast.
 type show struct {
-	stream        string
-	began, over   time.Time
-	habitual      bool
-	connected     time.Time // when a socket first entered it; zero: never
-	interruptions int       // sockets closed by us while it was on air
+	stream      string
+	began, over time.Time
+	habitual    bool
+	entered     []time.Time // when a socket did
+	interrupted int         // sockets that we closed while it was on air
+}
+
+// heardAfter is when a socket first entered a show that is on air at t after t.
+func (s *show) heardAfter(t time.Time) (time.Time, bool) {
+	for _, entered := range s.entered {
+		if s.began.Before(t) && entered.After(t) {
+			return entered, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // weekRoom is a room with all that its author does, in order.

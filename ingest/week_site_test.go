@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,12 +20,23 @@ import (
 	kuaishou "kslive/proto"
 )
 
-// weekTrouble is a time in which the site answers otherwise.
+// weekTrouble is a time in which not everything is well.
 type weekTrouble struct {
 	name     string
 	from, to time.Time
-	exits    int // limited: that many of the addresses; 0: all, and nothing answers at all
+	exits    int // how many addresses are told to slow down; 0: nothing answers
 }
+
+const (
+	weekOutage    = "during the outage"
+	weekRateLimit = "during the rate limit"
+	weekRestart   = "during the restart"
+)
+
+// weekRecovery is for how long after a trouble what happens counts as part of
+// it: until an account that was told to slow down is used again at the latest,
+// with its jitter.
+const weekRecovery = 35 * time.Minute
 
 // weekAnswer is what a call was told.
 type weekAnswer string
@@ -59,7 +71,7 @@ type weekExit struct {
 	calls   []time.Time // of the last minute
 	most    [3]int      // calls in any window of weekWindows
 	total   int
-	limited int
+	refused int
 	until   time.Time // it is limited
 }
 
@@ -92,8 +104,25 @@ func newWeekSite(t *testing.T, rooms []*weekRoom, exits int) *weekSite {
 	return s
 }
 
-// trouble is what goes on at t for an exit, nil when nothing does.
-func (s *weekSite) trouble(t time.Time, exit int) *weekTrouble {
+// trouble is the one of that name.
+func (s *weekSite) trouble(name string) weekTrouble {
+	return s.troubles[slices.IndexFunc(s.troubles, func(w weekTrouble) bool { return w.name == name })]
+}
+
+// during is the trouble to which a start at t counts: one in it, in its
+// aftermath, or so short before it that it need not have been seen. Otherwise
+// empty.
+func (s *weekSite) during(t time.Time) string {
+	for _, w := range s.troubles {
+		if t.After(w.from.Add(-weekOtherBound)) && t.Before(w.to.Add(weekRecovery)) {
+			return w.name
+		}
+	}
+	return ""
+}
+
+// now is the trouble at t for an exit, nil when there is none.
+func (s *weekSite) now(t time.Time, exit int) *weekTrouble {
 	for i := range s.troubles {
 		if w := &s.troubles[i]; !t.Before(w.from) && t.Before(w.to) && (w.exits == 0 || exit < w.exits) {
 			return w
@@ -116,7 +145,7 @@ func (e *weekExit) called(now time.Time) (refused, down bool) {
 		}
 		e.most[i] = max(e.most[i], n)
 	}
-	trouble := e.site.trouble(now, e.number)
+	trouble := e.site.now(now, e.number)
 	if trouble != nil && trouble.exits == 0 {
 		return false, true
 	}
@@ -130,7 +159,7 @@ func (e *weekExit) called(now time.Time) (refused, down bool) {
 	}
 	refused = now.Before(e.until)
 	if refused {
-		e.limited++
+		e.refused++
 	}
 	return refused, false
 }
@@ -196,7 +225,7 @@ func (s *weekSite) answered(liveID string) weekAnswer {
 
 // dial opens a socket to the site, as the connector's dialer would.
 func (s *weekSite) dial(context.Context, string, string) (net.Conn, error) {
-	if trouble := s.trouble(time.Now(), len(s.exits)); trouble != nil {
+	if s.now(time.Now(), len(s.exits)) != nil {
 		return nil, errors.New("the network is unreachable")
 	}
 	client, server := net.Pipe()
@@ -238,9 +267,7 @@ func (s *weekSite) serve(conn net.Conn) {
 	})
 	defer over.Stop()
 	s.mu.Lock()
-	if show.connected.IsZero() {
-		show.connected = time.Now()
-	}
+	show.entered = append(show.entered, time.Now())
 	s.mu.Unlock()
 	send(s.ack)
 	for {
@@ -250,10 +277,10 @@ func (s *weekSite) serve(conn net.Conn) {
 		}
 		send(s.beatAck)
 	}
-	if time.Now().Before(show.over) {
+	if now := time.Now(); now.Before(show.over) && s.now(now, len(s.exits)) == nil {
 		s.mu.Lock()
-		show.interruptions++
-		s.mu.Unlock()
+		defer s.mu.Unlock()
+		show.interrupted++
 	}
 }
 

@@ -47,3 +47,9 @@ COMMENT ON FUNCTION broadcasts_forgotten IS 'Deletes the broadcasts of rooms tha
 
 CREATE TRIGGER lives_forgotten AFTER DELETE ON lives
     REFERENCING OLD TABLE AS old_lives FOR EACH STATEMENT EXECUTE FUNCTION broadcasts_forgotten();
+
+-- Workers that share an address share what Kuaishou takes from it.
+
+ALTER TABLE workers ADD COLUMN exits text[] NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN workers.exits IS
+    'The addresses that its calls to Kuaishou come from: the host and port of each proxy, and direct@<host name> without one. Workers that name the same one divide its budget evenly.';
