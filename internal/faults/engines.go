@@ -162,7 +162,7 @@ func (d *databases) pairs(ctx context.Context, sql string) (map[uint64]uint64, e
 }
 
 // askTime is how long an engine may take to answer the harness.
-const askTime = time.Minute
+const askTime = 3 * time.Minute
 
 func (d *databases) ask(ctx context.Context, database, sql string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)

@@ -19,7 +19,7 @@ import (
 // stopTime how long to end when it is asked to.
 const (
 	startTime = 2 * time.Minute
-	stopTime  = 3 * time.Minute
+	stopTime  = 10 * time.Minute
 )
 
 // program is a built ingest and the folder that its output goes to.

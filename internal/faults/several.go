@@ -132,7 +132,7 @@ func several(ctx context.Context, s *stage) error {
 // supervise waits until every room is heard. A worker that was started while a
 // database was away has ended, and is started again, as a supervisor does.
 func (s *stage) supervise(ctx context.Context) error {
-	err := until(ctx, 2*time.Minute, "every room is connected", func() (bool, error) {
+	err := until(ctx, patience, "every room is connected", func() (bool, error) {
 		for _, w := range s.workers {
 			if !w.child.running() {
 				if err := w.start(); err != nil {

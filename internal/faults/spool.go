@@ -61,7 +61,7 @@ func wrecked(wreck func(s *stage, spool string) error) func(context.Context, *st
 
 // backlog waits until some segments wait in the spool, and an active one has records.
 func (s *stage) backlog(ctx context.Context, w *worker) error {
-	return until(ctx, time.Minute, "segments wait in the spool", func() (bool, error) {
+	return until(ctx, patience, "segments wait in the spool", func() (bool, error) {
 		sealed, err := segments(w.spool, ".sealed")
 		if err != nil || len(sealed) < 4 {
 			return false, err

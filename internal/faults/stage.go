@@ -37,6 +37,10 @@ type stage struct {
 	mounted   []string      // folders on which file systems were mounted
 }
 
+// patience is how long things may take to be well again on a machine that is
+// slow or busy. How long they took is in the table.
+const patience = 5 * time.Minute
+
 // open makes the stage and starts everything on it. The caller must close it.
 func open(ctx context.Context, e *engines, sc *scenario, o *options) (_ *stage, err error) {
 	s := &stage{scenario: sc, minutes: o.Minutes, random: o.randomOf(sc.name), received: newReceived()}
@@ -96,7 +100,7 @@ func (s *stage) prepare(ctx context.Context) error {
 
 // heard waits until every room is connected and rows are stored.
 func (s *stage) heard(ctx context.Context) error {
-	return until(ctx, time.Minute, "every room is heard and rows are stored", func() (bool, error) {
+	return until(ctx, patience, "every room is heard and rows are stored", func() (bool, error) {
 		open, err := s.kuaishou.connections(ctx)
 		if err != nil || open < len(s.kuaishou.rooms) {
 			return false, err
@@ -108,7 +112,7 @@ func (s *stage) heard(ctx context.Context) error {
 
 // connected waits until so many rooms are.
 func (s *stage) connected(ctx context.Context, rooms int) error {
-	return until(ctx, 2*time.Minute, fmt.Sprintf("%d rooms are connected", rooms), func() (bool, error) {
+	return until(ctx, patience, fmt.Sprintf("%d rooms are connected", rooms), func() (bool, error) {
 		open, err := s.kuaishou.connections(ctx)
 		return open == rooms, err
 	})
@@ -119,7 +123,7 @@ func (s *stage) connected(ctx context.Context, rooms int) error {
 func (s *stage) recover(ctx context.Context) error {
 	ended := time.Now()
 	query := fmt.Sprintf("SELECT count() FROM comments WHERE received_at > fromUnixTimestamp64Milli(%d)", ended.UnixMilli())
-	err := until(ctx, 2*time.Minute, "a row is stored that was received after the fault", func() (bool, error) {
+	err := until(ctx, patience, "a row is stored that was received after the fault", func() (bool, error) {
 		n, err := s.number(ctx, query)
 		return n > 0, err
 	})

@@ -18,6 +18,10 @@ func workerScenarios() []*scenario {
 			short: true, workers: 2, twice: true, sockets: true, inject: freeze,
 		},
 		{name: "worker-same-spool", breaks: "a second worker is started on the same spool", short: true, inject: shareSpool},
+		{
+			name: "worker-of-three", breaks: "one of three workers that share 900 rooms is killed with kill -9, and comes back",
+			rooms: 900, rate: 1, workers: 3, twice: true, sockets: true, flags: []string{"--lease=" + usualLease.String(), "--segment-bytes=16777216"}, inject: killOneOfThree,
+		},
 	}
 }
 
@@ -125,4 +129,59 @@ func shareSpool(ctx context.Context, s *stage) error {
 	}
 	s.expect(s.workers[0].child.running(), "the first worker on %s has ended", filepath.Base(s.workers[0].spool))
 	return s.recover(ctx)
+}
+
+// usualLease is that of a worker that is told nothing else.
+const usualLease = 30 * time.Second
+
+// killOneOfThree requires the others to hear all rooms one lease and 5 s later,
+// and all that work to share the rooms to within a tenth. Nothing is lost but
+// what was in the sockets of the one that was killed: whatever a worker has
+// confirmed to have read must be stored.
+func killOneOfThree(ctx context.Context, s *stage) error {
+	if err := s.balanced(ctx); err != nil {
+		return err
+	}
+	for range s.times(1, 3) {
+		w := s.workers[s.random.IntN(len(s.workers))]
+		if err := s.wait(ctx, 0, 10*time.Second); err != nil { // somewhere between two renewals
+			return err
+		}
+		w.child.kill() // another takes over: no silence that lasts is expected
+		killed := time.Now()
+		s.injected++
+		if _, err := s.received.read(w.spool); err != nil {
+			return err
+		}
+		if err := s.connected(ctx, len(s.kuaishou.rooms)); err != nil {
+			return err
+		}
+		took := time.Since(killed)
+		s.recovered = max(s.recovered, took)
+		s.expect(took < usualLease+5*time.Second, "all rooms were heard again only after %v", took.Round(time.Second))
+		if err := errors.Join(s.balanced(ctx), w.start(), s.balanced(ctx)); err != nil {
+			return err
+		}
+	}
+	return s.recover(ctx)
+}
+
+// balanced waits until each worker that runs hears its share of the rooms, a
+// tenth more or less.
+func (s *stage) balanced(ctx context.Context) error {
+	running := 0
+	for _, w := range s.workers {
+		if w.child.running() {
+			running++
+		}
+	}
+	rooms := len(s.kuaishou.rooms)
+	share := float64(rooms) / float64(running)
+	return until(ctx, patience, "the workers share the rooms to within a tenth", func() (bool, error) {
+		fair, err := s.lookUp(ctx, `
+SELECT (count(*) = $1 AND sum(rooms) = $2 AND min(rooms) >= $3 AND max(rooms) <= $4)::text
+FROM (SELECT count(*) AS rooms FROM live_state WHERE lease_until > now() AND state = 'live' GROUP BY owner) AS w`,
+			running, rooms, 0.9*share, 1.1*share)
+		return fair == "true", err
+	})
 }

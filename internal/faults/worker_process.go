@@ -25,7 +25,7 @@ func newWorker(s *stage, name string, flags []string) *worker {
 	w.args = append([]string{
 		"run", "--data-dir", dir, "--worker", name, "--kuaishou-url", s.kuaishou.URL,
 		"--postgres", s.postgres(s.postgresProxy.address), "--clickhouse", s.clickhouse(s.clickhouseProxy.address),
-		"--no-migrate", "--page-interval=-1s", "--http-listen=", "--lease=" + lease.String(), "--segment-bytes=65536", "--drain-timeout=2m",
+		"--no-migrate", "--page-interval=-1s", "--http-listen=", "--lease=" + lease.String(), "--segment-bytes=65536", "--drain-timeout=8m",
 	}, flags...)
 	return w
 }
