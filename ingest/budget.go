@@ -17,6 +17,7 @@ type budget struct {
 
 	mu    sync.Mutex // covers all below, and the fields of its lines that say so
 	next  time.Time  // when the next turn may begin
+	parts int        // among how many workers the address is divided; 0 is 1
 	lines []*line
 	alarm *time.Timer // wakes serve for the next turn
 	asked uint64      // how often a turn was asked for
@@ -58,6 +59,14 @@ func (b *budget) open(interval time.Duration) *line {
 	l := &line{budget: b, interval: interval}
 	b.lines = append(b.lines, l)
 	return l
+}
+
+// divide leaves to this worker one of equal parts of what may be asked from the
+// address: its turns are as many times as far apart.
+func (b *budget) divide(parts int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.parts = parts
 }
 
 // close takes the line out and sends away those who wait in it.
@@ -120,7 +129,8 @@ func (b *budget) serve() {
 			b.alarm.Reset(wait)
 			return
 		}
-		b.next, l.next = now.Add(b.interval), now.Add(l.interval)
+		parts := time.Duration(max(1, b.parts))
+		b.next, l.next = now.Add(parts*b.interval), now.Add(parts*l.interval)
 		b.given.add(now)
 		heap.Pop(&l.waiting).(*waiter).turn <- true
 	}

@@ -87,7 +87,7 @@ func (w *simulatedWeek) judgeStarts(t *testing.T, out io.Writer) {
 	for _, row := range []struct {
 		kind  string
 		bound time.Duration
-	}{{habitual, weekHabitualBound}, {other, weekOtherBound}, {weekRateLimit, 0}, {weekOutage, 0}, {weekRestart, 0}, {back, 0}} {
+	}{{habitual, weekHabitualBound}, {other, weekOtherBound}, {weekRateLimit, 0}, {weekRefused, 0}, {weekOutage, 0}, {weekRestart, 0}, {back, 0}} {
 		all := waits[row.kind]
 		if len(all) == 0 {
 			continue

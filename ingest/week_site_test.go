@@ -29,7 +29,8 @@ type weekTrouble struct {
 
 const (
 	weekOutage    = "during the outage"
-	weekRateLimit = "during the rate limit"
+	weekRateLimit = "a third of the addresses limited"
+	weekRefused   = "all addresses limited"
 	weekRestart   = "during the restart"
 )
 

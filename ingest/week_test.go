@@ -5,6 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -71,6 +74,7 @@ func newSimulatedWeek(t *testing.T) *simulatedWeek {
 	}
 	trouble(weekOutage, 0.3, 20*time.Minute, 0)
 	trouble(weekRateLimit, 0.5, time.Hour, (*weekExits+2)/3)
+	trouble(weekRefused, 0.65, 20*time.Minute, *weekExits)
 	trouble(weekRestart, 0.8, 10*time.Minute, 0) // so long that all rooms are due after it
 	for i, r := range w.rooms {
 		w.lives.add(&weekRow{id: int64(i), room: r, nextAt: w.from}, w.from)
@@ -98,14 +102,30 @@ func (w *simulatedWeek) run(t *testing.T, until time.Time) {
 	w.client.Close()
 }
 
+// newWeekClient makes a Client with an account for each address. As there are no
+// proxies, their calls are given to the site by hand.
 func newWeekClient(t *testing.T, site *weekSite) *Client {
-	interval := time.Second / time.Duration(*weekExits)
+	interval := time.Second
+	var accounts strings.Builder
+	for n := range site.exits {
+		fmt.Fprintf(&accounts, "[[account]]\nname = \"a%d\"\ncookie = \"kuaishou.live.web_st=%s\"\nproxy = \"http://10.0.0.%d:8080\"\n", n, secretToken, n)
+	}
 	if *weekUnbudgeted {
 		interval = -1
 	}
-	client, err := NewClient(ClientOptions{Transport: site.exits[0], MinInterval: interval, Logger: slog.New(slog.DiscardHandler)})
+	file := filepath.Join(t.TempDir(), "accounts.toml")
+	if err := os.WriteFile(file, []byte(accounts.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client, err := NewClient(ClientOptions{Accounts: file, MinInterval: interval, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for n, a := range client.accounts.list {
+		a.transport, a.proxy = site.exits[n], nil
+		if *weekUnbudgeted {
+			a.line.interval = 0
+		}
 	}
 	return client
 }

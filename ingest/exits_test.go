@@ -1,0 +1,60 @@
+package ingest
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Workers that ask from the same address divide its budget, and the one that is
+// left has it all again.
+func TestExitsAreDivided(t *testing.T) {
+	database, dir := newDatabase(t), t.TempDir()
+	worker := func(name, accounts string) *Ingester {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(accounts), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		client, err := NewClient(ClientOptions{Accounts: file, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(client.Close)
+		return &Ingester{o: Options{Lives: openLives(t, database, name), Client: client}}
+	}
+	const direct, proxied = "[[account]]\nname = \"a\"\n", "[[account]]\nname = \"b\"\nproxy = \"http://user:" + secretToken + "@10.0.0.1:8080\"\n"
+	both, other := worker("both", direct+proxied), worker("other", direct)
+	poll := func(i *Ingester) map[string]int {
+		load, err := i.o.Lives.Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := i.divideExits(t.Context(), load); err != nil {
+			t.Fatal(err)
+		}
+		parts := make(map[string]int)
+		for name, budget := range i.o.Client.accounts.budgets() {
+			parts[name] = budget.parts
+		}
+		return parts
+	}
+	machine, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(i *Ingester, here, there int) {
+		t.Helper()
+		parts := poll(i)
+		if parts["direct@"+machine] != here || parts["10.0.0.1:8080"] != there {
+			t.Errorf("parts of %s: %v, want %d and %d", i.o.Lives.worker, parts, here, there)
+		}
+	}
+	want(both, 1, 1)
+	want(other, 2, 0)
+	want(both, 2, 1)
+	if err := other.o.Lives.Unregister(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(both, 1, 1)
+}
