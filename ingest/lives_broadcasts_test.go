@@ -102,9 +102,26 @@ func TestBroadcastsOfARoom(t *testing.T) {
 	}
 	release(t, l, live, Report{State: StateRateLimited})
 	wantBroadcasts(t, l, broadcast{Stream: "first", Over: true}, broadcast{Stream: "second", Off: true, Over: true})
+}
 
-	execute(t, l, "DELETE FROM lives")
-	wantBroadcasts(t, l)
+// What was seen of a room goes with its row of lives.
+func TestBroadcastsOfAnotherRoom(t *testing.T) {
+	for name, test := range map[string]struct {
+		edit string
+		left []broadcast
+	}{
+		"deleted":      {"DELETE FROM lives WHERE live_id = 'a'", nil},
+		"another room": {"UPDATE lives SET live_id = 'b' WHERE live_id = 'a'", nil},
+		"the same":     {"UPDATE lives SET note = 'n', enabled = false WHERE live_id = 'a'", []broadcast{{Stream: "s"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := openLives(t, newDatabase(t), "worker")
+			execute(t, l, "INSERT INTO lives (live_id) VALUES ('a')")
+			tellLive(t, l, claimOne(t, l), "s")
+			execute(t, l, test.edit)
+			wantBroadcasts(t, l, test.left...)
+		})
+	}
 }
 
 // A broadcast that several workers hear is one row, and over when the last of

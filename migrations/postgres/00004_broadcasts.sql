@@ -33,7 +33,11 @@ COMMENT ON COLUMN broadcasts.ended_at IS 'When it was found to be over. NULL: it
 -- +goose StatementBegin
 CREATE FUNCTION broadcasts_forgotten() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    DELETE FROM broadcasts b USING old_lives o WHERE b.live = o.id;
+    IF TG_OP = 'DELETE' THEN
+        DELETE FROM broadcasts b USING old_lives o WHERE b.live = o.id;
+    ELSE
+        DELETE FROM broadcasts b USING old_lives o JOIN new_lives n USING (id) WHERE b.live = o.id AND o.live_id <> n.live_id;
+    END IF;
     RETURN NULL;
 END
 $$;
@@ -43,8 +47,10 @@ DO $$ BEGIN
     EXECUTE format('ALTER FUNCTION broadcasts_forgotten() SET search_path = %I, pg_temp', current_schema());
 END $$;
 -- +goose StatementEnd
-COMMENT ON FUNCTION broadcasts_forgotten IS 'Deletes the broadcasts of rooms that are deleted from lives.';
+COMMENT ON FUNCTION broadcasts_forgotten IS 'Deletes the broadcasts of rows of lives that are deleted or become another room.';
 
+CREATE TRIGGER lives_renamed AFTER UPDATE ON lives
+    REFERENCING OLD TABLE AS old_lives NEW TABLE AS new_lives FOR EACH STATEMENT EXECUTE FUNCTION broadcasts_forgotten();
 CREATE TRIGGER lives_forgotten AFTER DELETE ON lives
     REFERENCING OLD TABLE AS old_lives FOR EACH STATEMENT EXECUTE FUNCTION broadcasts_forgotten();
 
