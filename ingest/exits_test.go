@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // Workers that ask from the same address divide its budget, and the one that is
@@ -57,4 +59,31 @@ func TestExitsAreDivided(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(both, 1, 1)
+}
+
+// Two workers that each take every second turn ask no more than one that takes
+// them all.
+func TestDividedBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const turns, slower = 4, 3 * time.Second
+		for _, test := range []struct {
+			parts    int
+			rate     time.Duration // of the account
+			interval time.Duration // between two turns
+		}{{0, 0, time.Second}, {1, 0, time.Second}, {2, 0, 2 * time.Second}, {2, slower, 2 * slower}} {
+			b := newBudget(time.Second)
+			b.divide(test.parts)
+			line := b.open(test.rate)
+			began := time.Now()
+			for range turns {
+				if !line.wait(t.Context(), began) {
+					t.Fatal("sent away")
+				}
+			}
+			if took := time.Since(began); took != (turns-1)*test.interval {
+				t.Errorf("%d turns of one in %d parts took %v", turns, test.parts, took)
+			}
+			line.close()
+		}
+	})
 }

@@ -124,7 +124,7 @@ func (w *simulatedWeek) judgeWords(t *testing.T, out io.Writer) {
 		most, all = max(most, n), all+n
 	}
 	fmt.Fprintf(out, "most rooms planned for one second: %d (%.1f on average)\n", most, float64(all)/w.to.Sub(w.from).Seconds())
-	if herd := max(10, len(w.rooms)/40); most > herd {
+	if herd := max(20, len(w.rooms)/40); most > herd {
 		t.Errorf("%d rooms were due in the same second, more than %d", most, herd)
 	}
 }
