@@ -69,6 +69,19 @@ func (b *budget) divide(parts int) {
 	b.parts = parts
 }
 
+// part is what is left of an interval's pace to this worker. The caller holds mu.
+func (b *budget) part(interval time.Duration) time.Duration {
+	return time.Duration(max(1, b.parts)) * interval
+}
+
+// rate is how many calls a second this worker may make with an interval; 0: no
+// bound.
+func (b *budget) rate(interval time.Duration) float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return rateOf(b.part(interval))
+}
+
 // close takes the line out and sends away those who wait in it.
 func (l *line) close() {
 	l.sendAway()
@@ -129,8 +142,7 @@ func (b *budget) serve() {
 			b.alarm.Reset(wait)
 			return
 		}
-		parts := time.Duration(max(1, b.parts))
-		b.next, l.next = now.Add(parts*b.interval), now.Add(parts*l.interval)
+		b.next, l.next = now.Add(b.part(b.interval)), now.Add(b.part(l.interval))
 		b.given.add(now)
 		heap.Pop(&l.waiting).(*waiter).turn <- true
 	}
