@@ -127,7 +127,7 @@ func (i *Ingester) hear(ctx context.Context, live Live, report func(Report), log
 	defer i.o.Client.accounts.hold(liveID)()
 	heard := room{
 		liveID: liveID, epoch: live.Epoch, endpoint: live.Endpoint,
-		within:   live.History.within(time.Now(), i.o.Client.retry[StateOffline]),
+		within:   live.within(time.Now(), i.o.Client.retry[StateOffline]),
 		resolver: i.o.Client, frames: i.frames, connector: i.sockets, retry: i.o.Client.retry,
 		report: report, coverage: i.coverage, metrics: i.metrics, logger: logger,
 	}

@@ -81,6 +81,15 @@ func (h History) within(now time.Time, cold time.Duration) time.Duration {
 	return max(every, time.Duration(float64(every)*float64(every)/float64(hotEvery)))
 }
 
+// within is how soon a look at the room of a claim is wanted. Somebody who has
+// just inserted a row waits for it.
+func (l Live) within(now time.Time, cold time.Duration) time.Duration {
+	if l.Epoch == 1 {
+		return hotEvery
+	}
+	return l.History.within(now, cold)
+}
+
 // every is the time between two looks at t. With a given number of calls, the
 // mean time that a broadcast goes unheard is shortest when rooms are looked at
 // in proportion to the square root of the chance that they begin.

@@ -89,19 +89,22 @@ func TestPlannedNextIsSpread(t *testing.T) {
 func TestPlannedWithin(t *testing.T) {
 	const cold = 4 * time.Minute
 	order := []struct {
-		name    string
-		history History
+		name string
+		live Live
 	}{
-		{"on air when it was last seen", History{OnAir: true}},
-		{"its hour", evenings(func(int) bool { return true })},
-		{"just over", History{Ended: monday.Add(-time.Minute)}},
-		{"nothing is known", History{}},
+		{"on air when it was last seen", Live{Epoch: 2, History: History{OnAir: true}}},
+		{"new", Live{Epoch: 1}},
+		{"just over", Live{Epoch: 2, History: History{Ended: monday.Add(-time.Minute)}}},
+		{"nothing is known", Live{Epoch: 2}},
 	}
 	for i := 1; i < len(order); i++ {
 		sooner, later := order[i-1], order[i]
-		if a, b := sooner.history.within(monday, cold), later.history.within(monday, cold); a >= b {
+		if a, b := sooner.live.within(monday, cold), later.live.within(monday, cold); a >= b {
 			t.Errorf("%s is wanted within %v, %s within %v", sooner.name, a, later.name, b)
 		}
+	}
+	if got := evenings(func(int) bool { return true }).within(monday, cold); got != hotEvery {
+		t.Errorf("at its hour a room is wanted within %v", got)
 	}
 	if got := (History{}).within(monday, cold); got < 2*cold {
 		t.Errorf("a room of which nothing is known is wanted within %v, and so before others that are likely to be on air", got)
