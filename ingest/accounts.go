@@ -76,8 +76,10 @@ func (s *accounts) look() {
 	if len(changed) == 0 {
 		return
 	}
+	broken := false
 	specs, err := s.source.read()
 	if err != nil {
+		broken = true
 		if changed[s.source.file] {
 			s.logger.Warn("keeping the accounts read before", "err", err)
 		}
@@ -90,6 +92,7 @@ func (s *accounts) look() {
 		case err == nil:
 			kept = append(kept, spec)
 		case known != nil && known.spec.file == spec.file:
+			broken = true
 			if changed[spec.file] {
 				s.logger.Warn("keeping the cookies read before", "err", err)
 			}
@@ -103,7 +106,9 @@ func (s *accounts) look() {
 		s.logger.Warn("keeping the accounts read before", "err", err)
 		return
 	}
-	s.logger.Info("read the accounts again", "accounts", len(s.list))
+	if !broken {
+		s.logger.Info("read the accounts again", "accounts", len(s.list))
+	}
 }
 
 // load reads the cookies of an account and checks that they can be used.
@@ -147,7 +152,9 @@ func (s *accounts) remember(specs []accountSpec) {
 }
 
 // replace has the accounts be those of specs. One that is as it was keeps its
-// health and the cookies that Kuaishou has set. The caller holds mu.
+// health and the cookies that Kuaishou has set. One that is not may be what its
+// exit was refused for, or have another password for the proxy: the exit is tried
+// again, too. The caller holds mu.
 func (s *accounts) replace(specs []accountSpec) error {
 	list, exits := make([]*account, 0, len(specs)), make(map[string]*exit)
 	for _, spec := range specs {
@@ -158,6 +165,7 @@ func (s *accounts) replace(specs []accountSpec) error {
 			if err != nil {
 				return fmt.Errorf("account %q: %w", spec.name, err)
 			}
+			exit.health.tryAgain(time.Now())
 			known, s.fresh = made, true
 		}
 		list, exits[exitKey(known.proxy)] = append(list, known), known.exit

@@ -3,6 +3,7 @@ package ingest
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -232,13 +233,17 @@ func TestARestingExitRestsForAllItsAccounts(t *testing.T) {
 		}
 		offline(w, r)
 	})
-	client := s.client(t, ClientOptions{Accounts: accountsFile(t, filepath.Join(t.TempDir(), "accounts.toml"), `
+	file, text := filepath.Join(t.TempDir(), "accounts.toml"), `
 		[[account]]
 		name = "a"
 		cookie = "who=a"
+		rate = 10
 		[[account]]
 		name = "b"
-		cookie = "who=b"`, 0)})
+		cookie = "who=b"
+		rate = 10
+		`
+	client := s.client(t, ClientOptions{Accounts: accountsFile(t, file, text, time.Hour)})
 	for range 2 {
 		if found, err := client.Resolve(t.Context(), roomOfEither(client, "a"), time.Minute); err != nil || found.State != StateRateLimited {
 			t.Errorf("%s, %v", found.State, err)
@@ -246,6 +251,30 @@ func TestARestingExitRestsForAllItsAccounts(t *testing.T) {
 	}
 	if n := len(s.paths()); n != 1 {
 		t.Errorf("%d calls by an exit that rests", n-1)
+	}
+	// Another account behind it is a reason to try again, by that one.
+	accountsFile(t, file, text+"[[account]]\nname = \"c\"\ncookie = \"who=c\"\nrate = 10\n", time.Minute)
+	if found, err := client.Resolve(t.Context(), roomOfEither(client, "a"), time.Minute); err != nil || found.State != StateOffline || found.Account == "a" {
+		t.Errorf("%s by %q, %v", found.State, found.Account, err)
+	}
+}
+
+// Providers of proxies choose the address by the name of the user.
+func TestExitsAreToldApart(t *testing.T) {
+	entry := func(name, proxy string) string {
+		return fmt.Sprintf("[[account]]\nname = %q\nproxy = %q\n", name, proxy)
+	}
+	s := newSite(t, offline)
+	client := s.client(t, ClientOptions{Accounts: accountsFile(t, filepath.Join(t.TempDir(), "accounts.toml"),
+		entry("a", "http://one:x@proxy.example:80")+entry("b", "http://two:x@proxy.example")+
+			entry("c", "socks5://one:y@proxy.example:80")+entry("d", "http://proxy.example:81"), 0)})
+	for name, want := range map[string]string{"a": "proxy.example:80", "b": "proxy.example:80 #2", "c": "proxy.example:80", "d": "proxy.example:81"} {
+		if got := client.accounts.named(name).exit.name; got != want {
+			t.Errorf("account %s goes out by %s, want %s", name, got, want)
+		}
+	}
+	if client.accounts.named("a").exit != client.accounts.named("c").exit || len(client.accounts.exits) != 3 {
+		t.Errorf("exits: %v", client.accounts.exits)
 	}
 }
 
@@ -281,26 +310,93 @@ func TestGuestIsNotAskedForTheSocketAgainAndAgain(t *testing.T) {
 		}
 	}
 	asked := strings.Count(strings.Join(s.paths(), "\n"), "websocketinfo")
-	if asked != 1 || len(s.paths()) != 4 {
+	if asked != 1 {
 		t.Errorf("websocketinfo was asked %d times of %v", asked, s.paths())
 	}
 }
 
 func TestADeadProxyIsNotTheRoomsFault(t *testing.T) {
-	text, gates := threeAccounts(t)
-	gates[0].Close()
-	s := newSite(t, offline)
-	client := s.client(t, ClientOptions{Accounts: accountsFile(t, filepath.Join(t.TempDir(), "accounts.toml"), text, 0)})
-	id := roomOf(t, client, "b")
-	found, err := client.Resolve(t.Context(), id, time.Minute)
-	if err != nil || found.State != StateOffline || found.Account == "b" {
-		t.Errorf("%s by %q, %v", found.State, found.Account, err)
+	for name, trouble := range map[string]func(*gate){
+		"refused": func(g *gate) { g.Close() },
+		"407":     func(g *gate) { g.refuse = http.StatusProxyAuthRequired },
+	} {
+		text, gates := threeAccounts(t)
+		trouble(gates[0])
+		s := newSite(t, offline)
+		client := s.client(t, ClientOptions{Accounts: accountsFile(t, filepath.Join(t.TempDir(), "accounts.toml"), text, 0)})
+		id := roomOf(t, client, "b")
+		found, err := client.Resolve(t.Context(), id, time.Minute)
+		if err != nil || found.State != StateOffline || found.Account == "b" {
+			t.Errorf("%s: %s by %q, %v", name, found.State, found.Account, err)
+		}
+		if health := client.accounts.named("b").exit.health; health.state != StateUnreachable || !health.rests(time.Now()) {
+			t.Errorf("%s: the exit is %+v", name, health)
+		}
+		if strings.Contains(s.logs.String(), secretCookie) {
+			t.Errorf("%s: a secret is in the log:\n%s", name, s.logs.String())
+		}
 	}
-	if health := client.accounts.named("b").exit.health; health.state != StateUnreachable || !health.rests(time.Now()) {
-		t.Errorf("the exit is %+v", health)
+}
+
+// A proxy that does not let an HTTPS connection through says why.
+func TestAProxyThatDoesNotConnect(t *testing.T) {
+	g := newGate(t)
+	g.refuse = http.StatusProxyAuthRequired
+	var logs strings.Builder
+	client, err := NewClient(ClientOptions{
+		BaseURL: "https://live.kuaishou.com", Logger: slog.New(slog.NewTextHandler(&logs, nil)),
+		Accounts: accountsFile(t, filepath.Join(t.TempDir(), "accounts.toml"), "[[account]]\nname = \"a\"\nproxy = \""+g.address()+"\"\n", 0),
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if strings.Contains(s.logs.String(), secretCookie) {
-		t.Errorf("a secret is in the log:\n%s", s.logs.String())
+	defer client.Close()
+	found := resolve(t, client)
+	if found.State != StateUnreachable || !strings.Contains(found.Reason, "does not accept its user or password") || g.count() != 1 {
+		t.Errorf("%s: %s", found.State, found.Reason)
+	}
+	if strings.Contains(found.Reason+logs.String(), secretCookie) {
+		t.Errorf("the password shows: %s\n%s", found.Reason, &logs)
+	}
+}
+
+// Pages, redirects, REST calls and short links all take turns.
+func TestEveryCallTakesATurn(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/s/"):
+			http.Redirect(w, r, "/u/"+testLiveID, http.StatusFound)
+		case strings.HasPrefix(r.URL.Path, "/u/") && r.URL.RawQuery == "":
+			http.Redirect(w, r, r.URL.Path+"?x=y", http.StatusFound)
+		case strings.HasPrefix(r.URL.Path, "/u/"):
+			_, _ = w.Write(readPage(t, "live"))
+		default:
+			_, _ = io.WriteString(w, socketInfo)
+		}
+	})
+	client := s.client(t, ClientOptions{})
+	if found := resolve(t, client); found.State != StateLive {
+		t.Errorf("%s: %s", found.State, found.Reason)
+	}
+	if _, err := client.ResolveShortLink(t.Context(), s.URL+"/s/x"); err != nil {
+		t.Error(err)
+	}
+	if all, _ := client.accounts.exits[directExit].budget.calls(); int(all) != len(s.paths()) || all != 4 {
+		t.Errorf("%d turns for the calls %v", all, s.paths())
+	}
+}
+
+// The log of a Resolution must not be the place where a password gets out.
+func TestResolutionHidesItsProxy(t *testing.T) {
+	proxy, err := parseProxy("socks5h://user:" + secretCookie + "@proxy.example:1080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := Resolution{State: StateLive, Account: "a", proxy: proxy, Endpoint: Endpoint{Token: secretToken}}
+	var logs strings.Builder
+	slog.New(slog.NewTextHandler(&logs, nil)).Info("found", "resolution", found)
+	if text := logs.String() + fmt.Sprintf("%v %+v", found, found); strings.Contains(text, secretCookie) || !strings.Contains(text, "account=a") {
+		t.Error(text)
 	}
 }
 

@@ -74,14 +74,6 @@ func (b *budget) part(interval time.Duration) time.Duration {
 	return time.Duration(max(1, b.parts)) * interval
 }
 
-// rate is how many calls a second this worker may make with an interval; 0: no
-// bound.
-func (b *budget) rate(interval time.Duration) float64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return rateOf(b.part(interval))
-}
-
 // close takes the line out and sends away those who wait in it.
 func (l *line) close() {
 	l.sendAway()
@@ -177,6 +169,20 @@ func (b *budget) waitingNow() int {
 		n += len(l.waiting)
 	}
 	return n
+}
+
+// rate is how many calls a second this worker makes at most; 0: no bound.
+func (b *budget) rate() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return rateOf(b.part(b.interval))
+}
+
+// rate is that of the account; 0: as its exit.
+func (l *line) rate() float64 {
+	l.budget.mu.Lock()
+	defer l.budget.mu.Unlock()
+	return rateOf(l.budget.part(l.interval))
 }
 
 // calls are all the turns given so far, and those of the last minute.

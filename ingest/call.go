@@ -163,8 +163,12 @@ func (c caller) do(waiting context.Context, request *http.Request) (answer, erro
 	}
 	address := withoutQuery(request.URL.String())
 	response, err := client.Do(request.WithContext(ctx))
+	if err == nil && response.StatusCode == http.StatusProxyAuthRequired {
+		response.Body.Close()
+		err = &proxyError{status: response.StatusCode}
+	}
 	if err != nil {
-		if isProxyTrouble(err) {
+		if c.account.proxy != nil && isProxyTrouble(err) {
 			c.attempt.rests = true
 			c.client.accounts.proxyFailed(c.account, withoutURL(err))
 		}

@@ -1,9 +1,11 @@
 package ingest
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,6 +86,39 @@ func TestDividedBudget(t *testing.T) {
 				t.Errorf("%d turns of one in %d parts took %v", turns, test.parts, took)
 			}
 			line.close()
+		}
+	})
+}
+
+// The rooms of an account whose exit has much more to do than another's go to
+// that one for as long as it is so.
+func TestBusyExitLeavesRoomsToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "accounts.toml")
+		accounts := "[[account]]\nname = \"a\"\n[[account]]\nname = \"b\"\nproxy = \"http://10.0.0.1:8080\"\n"
+		if err := os.WriteFile(file, []byte(accounts), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		client, err := NewClient(ClientOptions{Accounts: file, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		own := client.accounts.choose(testLiveID, nil)
+		ctx, leave := context.WithCancel(t.Context())
+		var asking sync.WaitGroup
+		for n := range uneven + 3 {
+			asking.Go(func() { own.line.wait(ctx, time.Now()) })
+			synctest.Wait()
+			// The first has its turn at once.
+			if busy, got := n > uneven, client.accounts.choose(testLiveID, nil); busy != (got != own) {
+				t.Errorf("with %d calls waiting the room goes to %v, its own is %v", n, got, own)
+			}
+		}
+		leave()
+		asking.Wait()
+		if got := client.accounts.choose(testLiveID, nil); got != own {
+			t.Errorf("when nobody waits any more the room goes to %v, its own is %v", got, own)
 		}
 	})
 }

@@ -56,6 +56,13 @@ func (h *health) takeOut(now, until time.Time, t trouble) {
 	*h = health{state: t.state, reason: t.reason, since: now, until: until, refusals: 1, call: t.call}
 }
 
+// tryAgain ends the rest, but if it is refused again it rests the longer.
+func (h *health) tryAgain(now time.Time) {
+	if h.rests(now) {
+		h.until = now
+	}
+}
+
 // didWell ends what is left of a rest that is over, unless another kind of call
 // was refused: a page that is shown says nothing about websocketinfo. That a
 // proxy takes calls every answer says.

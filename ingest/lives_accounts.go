@@ -78,12 +78,12 @@ SELECT a.worker, a.account, a.exit, a.state, a.reason, a.since, a.until, a.logge
 FROM accounts a LEFT JOIN workers w ON w.name = a.worker AND w.lease_until > now()
 ORDER BY stale, a.worker, a.account`
 
-// toLookUp are the lives that are looked up again and again: wanted, and not on
-// air and held by anybody.
+// toLookUpSQL counts the lives that are looked up again and again: those that
+// are wanted and that nobody hears.
 const toLookUpSQL = `
 SELECT count(*) FROM lives l
 WHERE l.enabled AND (l.start_at IS NULL OR l.start_at <= now()) AND (l.stop_at IS NULL OR l.stop_at > now())
-	AND NOT EXISTS (SELECT FROM live_state s WHERE s.live = l.id AND s.owner IS NOT NULL AND s.lease_until > now() AND s.state = 'live')
+	AND NOT EXISTS (SELECT FROM live_state s WHERE s.live = l.id AND s.owner IS NOT NULL AND s.lease_until > now() AND s.state IN ('live', 'recall'))
 	AND EXISTS (SELECT FROM live_state s WHERE s.live = l.id AND s.next_at < 'infinity')`
 
 // Accounts are those of all workers, with how many rooms there are to look up:

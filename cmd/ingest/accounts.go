@@ -127,19 +127,19 @@ func roundInWords(rooms int, list []ingest.AccountStatus) []string {
 		running = running || !a.Stale
 	}
 	if !running {
-		return []string{fmt.Sprintf("No worker is running; %d rooms wait to be looked up.", rooms)}
+		return []string{fmt.Sprintf("No worker is running. Rooms that wait to be looked up: %d.", rooms)}
 	}
 	round, rate, never := ingest.RoundTime(rooms, list)
 	switch {
 	case never:
 		return []string{
-			fmt.Sprintf("No account can be used now: %d rooms are not looked up. Rooms that are heard stay so.", rooms),
+			fmt.Sprintf("No account can be used now. Rooms that are not looked up: %d. Those that are heard stay so.", rooms),
 			"The reasons are above: log in again and save the cookies, solve the captcha in that browser and save them anew, or wait until the time named.",
 		}
 	case rate == 0:
-		return []string{fmt.Sprintf("%d rooms are not on air, and calls have no bound.", rooms)}
+		return []string{fmt.Sprintf("Rooms that are not heard: %d. Calls have no bound.", rooms)}
 	}
-	words := []string{fmt.Sprintf("%d rooms are not on air or not heard; at %.3g calls a second, looking at each once takes %s.", rooms, rate, roundDuration(round))}
+	words := []string{fmt.Sprintf("Rooms that are not heard, because they are not on air or for another reason: %d. At %.3g calls a second, looking at each once takes %s.", rooms, rate, roundDuration(round))}
 	if round > longRound {
 		words = append(words, fmt.Sprintf("That is longer than %v: lives that begin are found late. Add accounts with addresses of their own (proxy in the accounts file), "+
 			"or disable rooms that you do not need. Asking faster from one address gets it refused.", longRound))
