@@ -71,7 +71,7 @@ func (s *accounts) statuses() []AccountStatus {
 		status := AccountStatus{
 			Account: a.spec.name, Exit: a.exit.name, State: accountOK, Since: a.since, LoggedIn: a.loggedIn,
 			Calls: int64(a.calls), Refusals: int64(a.refusals), Rooms: rooms[a],
-			Rate: rateOf(a.spec.interval), ExitRate: rateOf(a.exit.budget.interval),
+			Rate: a.line.rate(), ExitRate: a.exit.budget.rate(),
 			ExitCallsMinute: lastMinute, ExitWaiting: a.exit.budget.waitingNow(),
 		}
 		status.rests(a, now)

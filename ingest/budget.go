@@ -17,6 +17,7 @@ type budget struct {
 
 	mu    sync.Mutex // covers all below, and the fields of its lines that say so
 	next  time.Time  // when the next turn may begin
+	parts int        // among how many workers the address is divided; 0 is 1
 	lines []*line
 	alarm *time.Timer // wakes serve for the next turn
 	asked uint64      // how often a turn was asked for
@@ -58,6 +59,19 @@ func (b *budget) open(interval time.Duration) *line {
 	l := &line{budget: b, interval: interval}
 	b.lines = append(b.lines, l)
 	return l
+}
+
+// divide leaves to this worker one of equal parts of what may be asked from the
+// address: its turns are as many times as far apart.
+func (b *budget) divide(parts int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.parts = parts
+}
+
+// part is what is left of an interval's pace to this worker. The caller holds mu.
+func (b *budget) part(interval time.Duration) time.Duration {
+	return time.Duration(max(1, b.parts)) * interval
 }
 
 // close takes the line out and sends away those who wait in it.
@@ -120,7 +134,7 @@ func (b *budget) serve() {
 			b.alarm.Reset(wait)
 			return
 		}
-		b.next, l.next = now.Add(b.interval), now.Add(l.interval)
+		b.next, l.next = now.Add(b.part(b.interval)), now.Add(b.part(l.interval))
 		b.given.add(now)
 		heap.Pop(&l.waiting).(*waiter).turn <- true
 	}
@@ -155,6 +169,20 @@ func (b *budget) waitingNow() int {
 		n += len(l.waiting)
 	}
 	return n
+}
+
+// rate is how many calls a second this worker makes at most; 0: no bound.
+func (b *budget) rate() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return rateOf(b.part(b.interval))
+}
+
+// rate is that of the account; 0: as its exit.
+func (l *line) rate() float64 {
+	l.budget.mu.Lock()
+	defer l.budget.mu.Unlock()
+	return rateOf(l.budget.part(l.interval))
 }
 
 // calls are all the turns given so far, and those of the last minute.

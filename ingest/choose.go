@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -11,14 +12,29 @@ import (
 // ones after refusals.
 const maxTries = 3
 
+// uneven is by how many calls the queue of an exit may be longer than the
+// shortest before its rooms go to other accounts.
+const uneven = 10
+
 // choose answers the account for a room: of those that can be used the one that
-// draws it most. It is nil when there is none, but for those tried before and
-// those behind the same exits.
+// draws it most, and whose exit is not much busier than others. It is nil when
+// there is none, but for those tried before and those behind the same exits.
 func (s *accounts) choose(liveID string, tried []*account) *account {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	return s.heaviest(liveID, func(a *account) bool { return a.usable(now) && !excluded(a, tried) })
+	fit := func(a *account) bool { return a.usable(now) && !excluded(a, tried) }
+	shortest := math.MaxInt
+	for _, a := range s.list {
+		if fit(a) {
+			shortest = min(shortest, a.exit.budget.waitingNow())
+		}
+	}
+	chosen := s.heaviest(liveID, func(a *account) bool { return fit(a) && a.exit.budget.waitingNow()-shortest <= uneven })
+	if chosen == nil { // all queues have grown in the meantime
+		chosen = s.heaviest(liveID, fit)
+	}
+	return chosen
 }
 
 // heaviest is the account that draws a room most, of those that are fit; nil

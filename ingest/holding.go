@@ -96,7 +96,7 @@ func (i *Ingester) hold(ctx context.Context, h *holding) {
 		}
 		logger.Debug("room", "state", r.State, "reason", r.Reason, "code", r.Code)
 	}
-	last := i.hear(ctx, live, report, logger)
+	last := live.History.planned(i.hear(ctx, live, report, logger), time.Now(), i.o.Client.retry)
 	if unheard {
 		i.metrics.countUnheard(false)
 	}
@@ -127,6 +127,7 @@ func (i *Ingester) hear(ctx context.Context, live Live, report func(Report), log
 	defer i.o.Client.accounts.hold(liveID)()
 	heard := room{
 		liveID: liveID, epoch: live.Epoch, endpoint: live.Endpoint,
+		within:   live.within(time.Now(), i.o.Client.retry[StateOffline]),
 		resolver: i.o.Client, frames: i.frames, connector: i.sockets, retry: i.o.Client.retry,
 		report: report, coverage: i.coverage, metrics: i.metrics, logger: logger,
 	}

@@ -15,6 +15,16 @@ const dueSlot = `(s.owner IS NULL AND s.next_at <= now() OR s.owner IS NOT NULL 
 		AND (l.start_at IS NULL OR l.start_at <= now())
 		AND (l.stop_at IS NULL OR l.stop_at > now())`
 
+// claimedHistory is what is known of the broadcasts of a row that is due. One
+// began between two looks at its room; when they are far apart, it is not known
+// when.
+const claimedHistory = `
+	SELECT coalesce(array_agg(b.off_air_at + (b.first_seen - b.off_air_at) / 2)
+			FILTER (WHERE b.first_seen - b.off_air_at < interval '15 minutes'), '{}') AS starts,
+		max(b.ended_at) AS ended,
+		coalesce(max(b.first_seen) FILTER (WHERE b.ended_at IS NULL) = max(b.first_seen), false) AS on_air
+	FROM broadcasts b WHERE b.live = due.live AND b.first_seen > now() - $7::interval`
+
 // A row that somebody is editing or claiming is left for the next time. The row
 // of lives is locked too: a claim that reads it just before an edit is committed
 // would keep the old endpoint, and nobody would notice.
@@ -48,9 +58,9 @@ SET owner = $2, lease_until = now() + $3::interval, epoch = s.epoch + 1, changed
 	state = CASE WHEN due.silent IS NULL THEN s.state ELSE 'queued' END,
 	reason = CASE WHEN due.silent IS NULL THEN s.reason ELSE format('taken over from worker %s', due.silent) END,
 	since = CASE WHEN due.silent IS NULL THEN s.since ELSE now() END
-FROM due
+FROM due CROSS JOIN LATERAL (` + claimedHistory + `) h
 WHERE s.live = due.live AND s.slot = due.slot
-RETURNING s.live, due.live_id, due.endpoint, s.epoch`
+RETURNING s.live, due.live_id, due.endpoint, s.epoch, h.starts, h.ended, h.on_air`
 
 // Claims say which slots a worker asks for.
 type Claims struct {
@@ -70,7 +80,7 @@ func (l *Lives) Claim(ctx context.Context, c Claims) ([]Live, error) {
 	if c.Limit <= 0 {
 		return nil, nil
 	}
-	return l.lives(ctx, "claiming lives", claimSQL, c.Limit, l.worker, l.lease, c.DueFor, notNil(c.Except), l.instance)
+	return l.lives(ctx, "claiming lives", claimSQL, c.Limit, l.worker, l.lease, c.DueFor, notNil(c.Except), l.instance, historyDays*day)
 }
 
 // lives runs a statement that answers what scanLive reads.
@@ -98,9 +108,14 @@ func scanLive(row pgx.CollectableRow) (Live, error) {
 	var (
 		live     Live
 		endpoint []byte
+		ended    *time.Time
 	)
-	if err := row.Scan(&live.ID, &live.Text, &endpoint, &live.Epoch); err != nil {
+	history := &live.History
+	if err := row.Scan(&live.ID, &live.Text, &endpoint, &live.Epoch, &history.Starts, &ended, &history.OnAir); err != nil {
 		return Live{}, err
+	}
+	if ended != nil {
+		history.Ended = *ended
 	}
 	if endpoint != nil {
 		live.Endpoint = new(Endpoint)

@@ -88,7 +88,7 @@ func (l *Lives) Withdraw(ctx context.Context) (ids []int64, err error) {
 }
 
 // The row of lives is locked for the same reason as in a claim, and of one live
-// only one slot is taken, as there.
+// only one slot is taken, as there. What is offered is on air.
 const succeedSQL = `
 WITH open AS (
 	SELECT s.live, s.slot, l.live_id, l.endpoint
@@ -114,7 +114,7 @@ WITH open AS (
 )
 UPDATE live_state s SET successor = $2, successor_until = now() + $3::interval
 FROM open WHERE s.live = open.live AND s.slot = open.slot
-RETURNING s.live, open.live_id, open.endpoint, s.epoch + 1`
+RETURNING s.live, open.live_id, open.endpoint, s.epoch + 1, '{}'::timestamptz[], NULL::timestamptz, true`
 
 // Succeed makes this worker the successor of up to n slots that are offered, but
 // for lives of which it has a slot, whose IDs are in except. It has

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,7 +17,7 @@ const overdueAfter = 5 * time.Second
 // worker takes one of a live.
 const loadSQL = `
 WITH alive AS (
-	SELECT name, capacity FROM workers WHERE lease_until > now()
+	SELECT name, capacity, exits FROM workers WHERE lease_until > now()
 ), taken AS (
 	SELECT owner AS name, 1 AS held, 0 AS entering FROM live_state WHERE owner IS NOT NULL AND lease_until > now()
 	UNION ALL
@@ -26,9 +27,9 @@ WITH alive AS (
 	FROM live_state s JOIN lives l ON l.id = s.live
 	WHERE ` + dueSlot + ` AND s.slot < (SELECT count(*) FROM alive WHERE capacity > 0)
 )
-SELECT a.name, a.capacity, coalesce(sum(t.held), 0), coalesce(sum(t.entering), 0), due.due, due.overdue
+SELECT a.name, a.capacity, a.exits, coalesce(sum(t.held), 0), coalesce(sum(t.entering), 0), due.due, due.overdue
 FROM due CROSS JOIN alive a LEFT JOIN taken t USING (name)
-GROUP BY a.name, a.capacity, due.due, due.overdue`
+GROUP BY a.name, a.capacity, a.exits, due.due, due.overdue`
 
 // Load is who there is to hold slots and what there is to be held.
 type Load struct {
@@ -36,6 +37,9 @@ type Load struct {
 	// Due are slots that nobody holds and that should be held now; Overdue are
 	// those of them that have been due for long.
 	Due, Overdue int
+	// Exits are the addresses that each worker's calls come from, by its name; see
+	// Lives.TellExits.
+	Exits map[string][]string
 }
 
 // WorkerLoad is a worker that is alive, or was when it last renewed its leases.
@@ -54,8 +58,10 @@ func (l *Lives) Load(ctx context.Context) (load Load, err error) {
 			return err
 		}
 		var w WorkerLoad
-		_, err = pgx.ForEachRow(rows, []any{&w.Name, &w.Capacity, &w.Held, &w.Entering, &load.Due, &load.Overdue}, func() error {
-			load.Workers = append(load.Workers, w)
+		var exits []string
+		load.Exits = make(map[string][]string)
+		_, err = pgx.ForEachRow(rows, []any{&w.Name, &w.Capacity, &exits, &w.Held, &w.Entering, &load.Due, &load.Overdue}, func() error {
+			load.Workers, load.Exits[w.Name] = append(load.Workers, w), slices.Clone(exits)
 			return nil
 		})
 		return err

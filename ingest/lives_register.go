@@ -100,6 +100,18 @@ func (l *Lives) Unregister(ctx context.Context) error {
 	})
 }
 
+// TellExits tells the other workers which addresses the calls of this one come
+// from: they find them in Load.
+func (l *Lives) TellExits(ctx context.Context, exits []string) error {
+	return l.call(ctx, "telling the exits of the worker", func(ctx context.Context) error {
+		_, err := l.pool.Exec(ctx, "UPDATE workers SET exits = $3 WHERE name = $1 AND instance = $2", l.worker, l.instance, exits)
+		if err != nil {
+			return err
+		}
+		return l.notify(ctx)
+	})
+}
+
 // notify wakes all workers.
 func (l *Lives) notify(ctx context.Context) error {
 	_, err := l.pool.Exec(ctx, "NOTIFY lives")

@@ -16,6 +16,8 @@ type StateChange struct {
 }
 
 // A row that somebody has locked is left out, so that it holds up no other.
+// Several workers may hear a broadcast at the same time: it is one row, and they
+// lock such rows in the same order.
 const reportSQL = `
 WITH news AS (
 	SELECT told.*, s.slot FROM live_state s
@@ -24,16 +26,29 @@ WITH news AS (
 	WHERE s.owner = $9
 	ORDER BY s.live, s.slot
 	FOR UPDATE OF s SKIP LOCKED
+), told AS (
+	UPDATE live_state s
+	SET state = n.state, reason = n.reason, code = n.code,
+		live_stream_id = coalesce(nullif(n.live_stream_id, ''), s.live_stream_id),
+		author = coalesce(nullif(n.author, ''), s.author),
+		title = coalesce(nullif(n.title, ''), s.title),
+		since = CASE WHEN s.state = n.state THEN s.since ELSE now() END,
+		updated_at = now()
+	FROM news n WHERE s.live = n.live AND s.slot = n.slot
+	RETURNING s.live, s.state, s.live_stream_id
+), heard AS (
+	INSERT INTO broadcasts AS b (live, live_stream_id, off_air_at)
+	SELECT t.live, t.live_stream_id, (SELECT max(o.off_air_at) FROM live_state o WHERE o.live = t.live)
+	FROM told t WHERE t.state = 'live' AND t.live_stream_id <> '' ORDER BY t.live
+	ON CONFLICT (live, live_stream_id) DO UPDATE SET last_seen = now(), ended_at = NULL
+), old AS (
+	SELECT b.live, b.live_stream_id FROM broadcasts b JOIN told t ON t.live = b.live
+	WHERE t.state = 'live' AND b.live_stream_id <> t.live_stream_id AND b.first_seen < now() - interval '90 days'
+	FOR UPDATE OF b SKIP LOCKED
+), forgotten AS (
+	DELETE FROM broadcasts b USING old WHERE b.live = old.live AND b.live_stream_id = old.live_stream_id
 )
-UPDATE live_state s
-SET state = n.state, reason = n.reason, code = n.code,
-	live_stream_id = coalesce(nullif(n.live_stream_id, ''), s.live_stream_id),
-	author = coalesce(nullif(n.author, ''), s.author),
-	title = coalesce(nullif(n.title, ''), s.title),
-	since = CASE WHEN s.state = n.state THEN s.since ELSE now() END,
-	updated_at = now()
-FROM news n WHERE s.live = n.live AND s.slot = n.slot
-RETURNING s.live`
+SELECT live FROM told`
 
 // Report writes the states of rooms. Of several changes of one row the last
 // counts; those of rows that this worker does not hold any more do not. A row
@@ -108,7 +123,7 @@ func storable(text string) string {
 // The row of lives is locked: if an edit were committed between reading it and
 // giving the row back, a room enabled just now would never be due again. A live
 // that is not followed is over for all its workers when it is for one: the
-// others find it off air only.
+// others find it off air only. A broadcast that another worker hears is not over.
 const releaseSQL = `
 WITH l AS (
 	SELECT id, enabled, follow, replicas, start_at, stop_at FROM lives WHERE id = $1 FOR SHARE
@@ -117,10 +132,19 @@ WITH l AS (
 		NOT l.follow AND NOT s.changed AND ($4 = 'ended' OR $4 = 'offline' AND EXISTS (
 			SELECT FROM live_state o WHERE o.live = s.live AND o.slot <> s.slot AND o.state = 'finished'
 		)) AS finished,
+		coalesce(nullif($8, ''), s.live_stream_id) AS live_stream_id,
+		$4 IN ('offline', 'ended') AS off_air, $4 = 'ended' OR s.state = 'live' AS heard,
 		live_next_at(now() + CASE WHEN s.changed THEN interval '0' ELSE $6::interval END, l.enabled, l.start_at, l.stop_at) AS next_at
 	FROM l JOIN live_state s ON s.live = l.id
 	WHERE s.epoch = $2 AND s.owner = $3
 	FOR UPDATE OF s
+), broadcast AS (
+	UPDATE broadcasts b
+	SET last_seen = CASE WHEN g.heard THEN now() ELSE b.last_seen END,
+		ended_at = CASE WHEN g.off_air AND NOT EXISTS (
+			SELECT FROM live_state o WHERE o.live = g.live AND o.slot <> g.slot AND o.state = 'live' AND o.lease_until > now()
+		) THEN now() END
+	FROM given g WHERE b.live = g.live AND b.live_stream_id = g.live_stream_id AND b.ended_at IS NULL
 ), dropped AS (
 	DELETE FROM live_state s USING given g WHERE s.live = g.live AND s.slot = g.slot AND g.excess
 )
@@ -130,7 +154,8 @@ SET owner = NULL, lease_until = NULL, changed = false, offered = false, successo
 	state = CASE WHEN g.finished THEN 'finished' ELSE $4 END,
 	since = CASE WHEN s.state = $4 THEN s.since ELSE now() END,
 	reason = $5, code = $7,
-	live_stream_id = coalesce(nullif($8, ''), s.live_stream_id),
+	off_air_at = CASE WHEN g.off_air THEN now() ELSE s.off_air_at END,
+	live_stream_id = g.live_stream_id,
 	author = coalesce(nullif($9, ''), s.author),
 	title = coalesce(nullif($10, ''), s.title),
 	updated_at = now()

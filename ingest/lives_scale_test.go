@@ -12,6 +12,9 @@ func TestManyLives(t *testing.T) {
 	database := newDatabase(t)
 	l, heir := openLives(t, database, "worker"), openLives(t, database, "heir")
 	execute(t, l, "INSERT INTO lives (live_id) SELECT 'live' || n FROM generate_series(1, $1) n", rows)
+	execute(t, l, `INSERT INTO broadcasts (live, live_stream_id, off_air_at, first_seen, ended_at)
+		SELECT id, 'stream' || n, now() - n * interval '1 day', now() - n * interval '1 day', now() - n * interval '1 day'
+		FROM lives, generate_series(1, 30) n`)
 	held, changes, ids := map[int64]int64{}, []StateChange{}, []int64{}
 	var gifts []Gift
 	entering := map[int64]int64{}
@@ -22,6 +25,9 @@ func TestManyLives(t *testing.T) {
 		{"claim", func() (int, error) {
 			lives, err := l.Claim(t.Context(), Claims{Limit: rows})
 			for _, live := range lives {
+				if got := len(live.History.Starts); got != historyDays-1 {
+					t.Fatalf("%d starts came with the row", got)
+				}
 				held[live.ID] = live.Epoch
 				ids = append(ids, live.ID)
 				gifts = append(gifts, Gift{live.ID, live.Epoch, true})

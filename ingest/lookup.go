@@ -41,6 +41,10 @@ func (c caller) socket(ctx context.Context, found Resolution) (Resolution, time.
 	refuse := func(state State, code int, reason string) (Resolution, time.Duration) {
 		return Resolution{State: state, Code: code, Reason: reason, Author: found.Author, Title: found.Title}, 0
 	}
+	// However unlikely it was: now it is on air and unheard.
+	if soon := time.Now().Add(lostWithin); soon.Before(c.deadline) {
+		c.deadline = soon
+	}
 	got, err := c.getJSON(ctx, "/live_api/liveroom/websocketinfo",
 		url.Values{"liveStreamId": {found.Endpoint.LiveStreamID}, "caver": {"2"}})
 	if err != nil {

@@ -34,6 +34,9 @@ func (i *Ingester) share(ctx context.Context) error {
 		i.renew(ctx) // it was taken for dead
 		load, err = i.o.Lives.Load(ctx)
 	}
+	if err == nil {
+		err = i.divideExits(ctx, load)
+	}
 	if err != nil {
 		return err
 	}

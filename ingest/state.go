@@ -91,8 +91,8 @@ type RetryDelays map[State]time.Duration
 // loop prolongs a block, so what only a person can change is asked seldom.
 func DefaultRetryDelays() RetryDelays {
 	return RetryDelays{
-		StateOffline:       2 * time.Minute,
-		StateEnded:         time.Minute, // authors often come right back
+		StateOffline:       4 * time.Minute, // at most: sooner when it is likely to begin
+		StateEnded:         time.Minute,     // authors often come right back
 		StateRateLimited:   5 * time.Minute,
 		StateCaptcha:       30 * time.Minute,
 		StateLoginRequired: 30 * time.Minute,
