@@ -43,8 +43,8 @@ func Codes() []int {
 	return codes
 }
 
-// title is what is said for people about a result code.
-func title(code int) string {
+// Title is what is said for people about a result code.
+func Title(code int) string {
 	if title, ok := titles[code]; ok {
 		return title
 	}

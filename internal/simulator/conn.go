@@ -252,7 +252,7 @@ func (c *conn) acknowledge(payload []byte) {
 // it, so the ledger does not know it.
 func (c *conn) refuse() {
 	f := &frame{then: goodbye}
-	refusal := &kuaishou.SCWebError{Code: CodeBadParameter, Msg: title(CodeBadParameter)}
+	refusal := &kuaishou.SCWebError{Code: CodeBadParameter, Msg: Title(CodeBadParameter)}
 	if err := control(f, kuaishou.PayloadType_SC_ERROR, refusal, time.Now()); err == nil {
 		c.send(f)
 	}

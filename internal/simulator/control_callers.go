@@ -20,7 +20,7 @@ func (s *Simulator) controlCallers(mux *http.ServeMux) {
 		verdict{}.writeJSON(w, r, Report(s.Calls(), window))
 	})
 	mux.HandleFunc("GET /simulator/trace", func(w http.ResponseWriter, r *http.Request) {
-		verdict{}.writeJSON(w, r, s.Trace())
+		verdict{}.writeJSON(w, r, s.Trace(0))
 	})
 	mux.HandleFunc("GET /simulator/policies", s.servePolicies)
 	mux.HandleFunc("POST /simulator/policies", func(w http.ResponseWriter, r *http.Request) {

@@ -113,7 +113,7 @@ func TestEntriesRefusedAtWill(t *testing.T) {
 		refusal := &kuaishou.SCWebError{}
 		enter(t, s, liveID).until(kuaishou.PayloadType_SC_ERROR, refusal)
 		got := Rejection{Code: refusal.Code, SubCode: refusal.SubCode, MinDelayMs: refusal.MinDelayMs, MaxDelayMs: refusal.MaxDelayMs}
-		if got != want || refusal.Msg != title(code) {
+		if got != want || refusal.Msg != Title(code) {
 			t.Errorf("%d: %v", code, refusal)
 		}
 	}
@@ -187,13 +187,13 @@ func TestTrace(t *testing.T) {
 		t.Fatal("no close")
 	}
 	over := func(events []Event) bool { return len(events) > 0 && events[len(events)-1].Kind == EventOver }
-	eventually(t, "the connection is over", func() bool { return over(s.Trace()) })
+	eventually(t, "the connection is over", func() bool { return over(s.Trace(0)) })
 	type step struct {
 		kind string
 		of   uint32
 	}
 	var got []step
-	for _, event := range s.Trace() {
+	for _, event := range s.Trace(0) {
 		got = append(got, step{event.Kind, event.Type})
 		if event.Connection != 1 || event.LiveID != liveID || event.Kind == EventDial && event.Group != 2 {
 			t.Errorf("event %+v", event)

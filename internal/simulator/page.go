@@ -86,7 +86,7 @@ func refusedEntry(room *room, code int) object {
 	entry := object{
 		"liveStream": object{}, "author": object{}, "gameInfo": object{}, "isLiving": false, "authToken": unset,
 		"config": object{}, "websocketInfo": object{}, "status": object{"forbiddenState": code},
-		"errorType": object{"type": code, "title": title(code), "content": fmt.Sprintf("错误代码%d", code), "url": ""},
+		"errorType": object{"type": code, "title": Title(code), "content": fmt.Sprintf("错误代码%d", code), "url": ""},
 	}
 	if room == nil {
 		return entry

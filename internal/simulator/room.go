@@ -120,7 +120,7 @@ func (r *room) refusal(streamID string, why Rejection) (*frame, error) {
 		PayloadType: kuaishou.PayloadType_SC_ERROR.String(),
 	})
 	return f, control(f, kuaishou.PayloadType_SC_ERROR, &kuaishou.SCWebError{
-		Code: why.Code, Msg: title(int(why.Code)), SubCode: why.SubCode, MinDelayMs: why.MinDelayMs, MaxDelayMs: why.MaxDelayMs,
+		Code: why.Code, Msg: Title(int(why.Code)), SubCode: why.SubCode, MinDelayMs: why.MinDelayMs, MaxDelayMs: why.MaxDelayMs,
 	}, t)
 }
 

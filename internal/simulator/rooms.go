@@ -149,6 +149,29 @@ type RoomState struct {
 	Faults       Faults    `json:"faults"`
 }
 
+// Entrance is what it takes to enter a room's current broadcast.
+type Entrance struct {
+	LiveStreamID string   `json:"live_stream_id"`
+	Token        string   `json:"token"`
+	MobileToken  string   `json:"mobile_token"` // from byUser
+	URLs         []string `json:"urls"`
+}
+
+// Entrance is what it takes to enter the room, which must be on air.
+func (s *Simulator) Entrance(liveID string) (Entrance, error) {
+	var entrance Entrance
+	err := s.with(liveID, func(r *room) error {
+		if r.truth() != CodeOK {
+			return fmt.Errorf("room %s is not live", liveID)
+		}
+		entrance.LiveStreamID = r.state().LiveStreamID
+		entrance.Token, entrance.URLs = r.entrance(false)
+		entrance.MobileToken, _ = r.entrance(true)
+		return nil
+	})
+	return entrance, err
+}
+
 // Rooms are the states of all rooms, by live ID.
 func (s *Simulator) Rooms() []RoomState {
 	var states []RoomState

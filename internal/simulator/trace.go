@@ -77,12 +77,12 @@ func group(first bool) int {
 	return 2
 }
 
-// Trace is what happened on sockets so far, in order; nothing without
-// Options.Trace. It ends after 65,536 events.
-func (s *Simulator) Trace() []Event {
+// Trace is what happened on sockets so far, in order, without the first skip
+// events; nothing without Options.Trace. It ends after 65,536 events.
+func (s *Simulator) Trace(skip int) []Event {
 	s.trace.mu.Lock()
 	defer s.trace.mu.Unlock()
-	return slices.Clone(s.trace.events)
+	return slices.Clone(s.trace.events[min(max(skip, 0), len(s.trace.events)):])
 }
 
 // typeOf is the payload type of a message, 0 when it is no envelope.

@@ -129,7 +129,7 @@ func (v verdict) writeJSON(w http.ResponseWriter, r *http.Request, answer any) b
 func (v verdict) data(w http.ResponseWriter, r *http.Request, fields object) bool {
 	fields["result"] = v.code
 	if v.code != CodeOK {
-		fields["error_msg"] = title(v.code)
+		fields["error_msg"] = Title(v.code)
 	}
 	return v.writeJSON(w, r, object{"data": fields})
 }

@@ -160,7 +160,7 @@ func (s *Simulator) serveByUser(w http.ResponseWriter, r *http.Request) {
 	case CodeOffline:
 		v.writeJSON(w, r, object{"result": CodeOK, "liveStream": object{"living": false, "user": object{"user_name": room.name()}}})
 	default:
-		v.writeJSON(w, r, object{"result": v.code, "error_msg": title(v.code)})
+		v.writeJSON(w, r, object{"result": v.code, "error_msg": Title(v.code)})
 	}
 }
 
