@@ -44,6 +44,7 @@ type visit struct {
 	now   uint64 // in every message
 	conns []*websocket.Conn
 	pace  time.Duration // between heartbeats, as told
+	last  error         // by which a connection ended
 }
 
 // serverPatience is how long a server may take to answer.

@@ -43,8 +43,8 @@ func TestSimulatorConforms(t *testing.T) {
 	}
 }
 
-// TestBadServersFail is that every scenario can fail: one server sends back what
-// it gets, the other says nothing.
+// TestBadServersFail is that every scenario can fail: a server that sends back
+// what it gets passes none.
 func TestBadServersFail(t *testing.T) {
 	echo := func(conn *websocket.Conn) {
 		for {
