@@ -115,17 +115,18 @@ func TestWatch(t *testing.T) {
 func TestImports(t *testing.T) {
 	const ours = "kslive/"
 	allowed := map[string][]string{
-		"schema":               {},
-		"proto":                {},
-		"migrations":           {"pgx", "clickhouse-go"},
-		"ingest/spool":         {},
-		"ingest":               {"ingest/spool", "schema", "proto", "pgx", "clickhouse-go", "websocket"},
-		"internal/chdb":        {},
-		"internal/pgembed":     {"pgx"}, // to wait for its server and make the database
-		"internal/simulator":   {"schema", "proto", "websocket"},
-		"internal/conformance": {"proto", "websocket", "internal/simulator"},                               // never shipped
-		"internal/faults":      {"ingest", "ingest/spool", "schema", "proto", "pgx", "internal/simulator"}, // never shipped
-		"cmd/ingest":           {"ingest", "ingest/spool", "schema", "proto", "migrations", "internal/chdb", "internal/pgembed", "internal/simulator"},
+		"schema":             {},
+		"proto":              {},
+		"migrations":         {"pgx", "clickhouse-go"},
+		"ingest/spool":       {},
+		"ingest":             {"ingest/spool", "schema", "proto", "pgx", "clickhouse-go", "websocket"},
+		"internal/chdb":      {},
+		"internal/pgembed":   {"pgx"}, // to wait for its server and make the database
+		"internal/simulator": {"schema", "proto", "websocket"},
+		"internal/faults":    {"ingest", "ingest/spool", "schema", "proto", "pgx", "internal/simulator"}, // never shipped
+		"cmd/ingest":         {"ingest", "ingest/spool", "schema", "proto", "migrations", "internal/chdb", "internal/pgembed", "internal/simulator"},
+
+		"internal/conformance": {"proto", "websocket", "internal/simulator"}, // never shipped
 	}
 	drivers := map[string]string{
 		"github.com/jackc/pgx/": "pgx", "github.com/ClickHouse/clickhouse-go/": "clickhouse-go", "github.com/gorilla/websocket": "websocket",

@@ -4,7 +4,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -35,7 +34,8 @@ func TestBadClientsFail(t *testing.T) {
 	wrongs := []struct{ scenario, wrong, says string }{
 		{"enter", absent, "it exited without any"},
 		{"code-2", absent, "it exited without any"},
-		{"page-offline", anyEntry, "it asked 1 times"},
+		{"page-offline", anyEntry, "it asked for another"},
+		{"page-stranger", anyEntry, "it asked for another"},
 		{"websocketinfo-limited", loops, "it asked websocketinfo"},
 		{"first-url-dead", faithful, "within"},
 		{"urls-dead", impatient, "after the one before"},
@@ -88,13 +88,22 @@ func TestBadClientsFail(t *testing.T) {
 	}
 }
 
-func TestTimesAreSane(t *testing.T) {
-	for _, s := range scenarios() {
-		if s.name == "" || s.must == "" || s.section == "" || len(s.script) == 0 {
-			t.Errorf("scenario %+v says too little", s)
-		}
+// TestTablesAreComplete is that every line says what it is about.
+func TestTablesAreComplete(t *testing.T) {
+	t.Parallel()
+	names, known := map[string]bool{}, map[string]bool{}
+	for _, section := range sections {
+		known[section.number] = true
 	}
-	if minReconnect >= maxReconnect || heartbeat < time.Second {
-		t.Error("the pace makes no sense")
+	for _, s := range scenarios() {
+		if s.must == "" || !known[s.section] || len(s.script) == 0 || names[s.name] {
+			t.Errorf("the scenario %q says too little, or is there twice", s.name)
+		}
+		names[s.name] = true
+	}
+	for _, s := range serverScenarios {
+		if s.must == "" || !known[s.section] || len(s.script) == 0 {
+			t.Errorf("the scenario %q of servers says too little", s.name)
+		}
 	}
 }

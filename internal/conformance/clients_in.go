@@ -39,9 +39,17 @@ var gettingIn = []scenario{
 		before: []step{
 			server("ends the live; the page shows two recommendations that are on air", func(s *stage) error { return s.simulator.EndQuietly(s.liveID) }),
 		},
-		script: []step{calls, asksSeldom(3, watching), neverDials, holds("asks websocketinfo for no broadcast", func(s *stage) error {
-			if n := count(s.simulator.Calls(), simulator.CallWebsocketInfo); n > 0 {
-				return fmt.Errorf("it asked %d times", n)
+		script: []step{calls, asksSeldom(3, watching), neverDials, notOfOthers},
+	},
+	{
+		name: "page-stranger", section: "1.2",
+		must:   "checks that author.id on the page is who was asked for",
+		before: []step{page("shows a page about another author, who is on air", simulator.PageStyle{Stranger: true})},
+		script: []step{calls, asksSeldom(3, watching), notOfOthers, holds("has entered the room asked for, or none", func(s *stage) error {
+			for _, a := range s.record.entries() {
+				if !a.acked {
+					return fmt.Errorf("it entered %q", a.entry.LiveStreamId)
+				}
 			}
 			return nil
 		})},
@@ -107,6 +115,17 @@ var gettingIn = []scenario{
 		},
 	},
 }
+
+// notOfOthers is that websocketinfo is asked for no broadcast but the room's own:
+// those of recommended rooms the simulated Kuaishou does not know.
+var notOfOthers = holds("asks websocketinfo for no other room's broadcast", func(s *stage) error {
+	for _, call := range s.simulator.Calls() {
+		if call.Name == simulator.CallWebsocketInfo && call.LiveID != s.liveID {
+			return errors.New("it asked for another")
+		}
+	}
+	return nil
+})
 
 // turns is that attempts are at one URL after the other, with time between.
 func turns(attempts []*attempt) error {

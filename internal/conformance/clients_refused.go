@@ -97,13 +97,16 @@ var refused = append(refusals(), []scenario{
 // refusals is a scenario for each result code: all calls are answered with it.
 func refusals() []scenario {
 	var list []scenario
+	like := ""
 	for _, code := range simulator.Codes() {
+		name := fmt.Sprintf("code-%d", code)
 		list = append(list, scenario{
-			name: fmt.Sprintf("code-%d", code), section: "1.3",
+			name: name, section: "1.3", as: like,
 			must:   fmt.Sprintf("takes %d (%s) for an answer: it opens no socket and does not ask on", code, simulator.Title(code)),
 			before: []step{answers(fmt.Sprintf("answers every page and call with %d", code), simulator.Answer{Code: code})},
 			script: []step{calls, asksSeldom(2, watching), neverDials},
 		})
+		like = list[0].name
 	}
 	return list
 }

@@ -8,8 +8,10 @@ import (
 const introduction = `# Conformance
 
 Two tables of what implementations of Kuaishou's web live protocol must do. They know nothing of how an implementation is made:
-they look at HTTP calls and websocket messages. What third parties reported and nobody could check is marked in the protocol's
-own description; a client that fails here may still work today.
+they look at HTTP calls and websocket messages. Nobody has seen a specification: what is asked for is what the web player does, and
+what others who wrote clients observed. [guess] and [reported] mark what no capture shows.
+
+The column § says what a line is about: %s.
 
 This page is written by ` + "`go run ./internal/conformance --list`" + `; a test holds it to the tables.
 
@@ -37,13 +39,40 @@ go run ./internal/conformance --server ws://127.0.0.1:8800/websocket/group1/… 
 ` + "```" + `
 sends bytes, and looks at the bytes that come back. The token is better given in ` + "`CONFORMANCE_TOKEN`" + ` than on the command line. In the
 bytes below, ` + "`<token>`, `<stream>`, `<page>`" + ` are texts and ` + "`{ … }`" + ` is what is between, each with its length before it; ` + "`<now>`" + ` is the
-time in ms as a varint. [guess] and [reported] mark what no capture shows.
+time in ms as a varint.
 `
+
+// sections are the parts of the protocol that scenarios are about.
+var sections = []struct{ number, about string }{
+	{"0", "the whole"},
+	{"1.2", "the room's page"},
+	{"1.3", "calls and result codes"},
+	{"2.1", "connecting"},
+	{"2.2", "entering"},
+	{"2.3", "the answer to it, and heartbeats"},
+	{"2.4", "leaving"},
+	{"2.5", "errors and the end"},
+	{"2.6", "reconnecting"},
+	{"2.7", "recalling comments"},
+	{"3", "encoding"},
+	{"3.3", "messages"},
+	{"7", "what breaks in practice"},
+	{"8", "what a server does when it is not well"},
+}
+
+// legend explains the numbers of the sections.
+func legend() string {
+	var parts []string
+	for _, section := range sections {
+		parts = append(parts, section.number+" "+section.about)
+	}
+	return strings.Join(parts, ", ")
+}
 
 // document is docs/conformance.md.
 func document() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, introduction, heartbeat, minReconnect, maxReconnect, slack, maxInfos)
+	fmt.Fprintf(&b, introduction, legend(), heartbeat, minReconnect, maxReconnect, slack, maxInfos)
 	family := ""
 	for _, s := range scenarios() {
 		if s.family != family {

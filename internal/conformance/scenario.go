@@ -17,6 +17,8 @@ type scenario struct {
 	// the rest of a sentence that begins with "A client".
 	section string
 	must    string
+	// as names a scenario whose script is the same but for one number.
+	as string
 	// before is done before the client is started, script while it runs.
 	before []step
 	script []step

@@ -197,7 +197,11 @@ func latest(a *attempt) time.Time {
 
 // asksSeldom is that nobody hammers: each call at most so often.
 func asksSeldom(most int, during time.Duration) step {
-	return never(fmt.Sprintf("asks each call %d times at most", most), during, func(s *stage) error {
+	says := fmt.Sprintf("asks each call %d times at most", most)
+	if most == 1 {
+		says = "asks no call twice"
+	}
+	return never(says, during, func(s *stage) error {
 		made := s.simulator.Calls()
 		for _, name := range []string{
 			simulator.CallPage, simulator.CallDetail, simulator.CallWebsocketInfo, simulator.CallByUser, simulator.CallStatus,
@@ -228,6 +232,9 @@ func holds(says string, of func(s *stage) error) step {
 
 // words are the lines of a script for people.
 func (s scenario) words() string {
+	if s.as != "" {
+		return "as `" + s.as + "`"
+	}
 	var lines []string
 	for _, step := range append(append([]step{}, s.before...), s.script...) {
 		lines = append(lines, step.says)

@@ -201,7 +201,7 @@ func (c *conn) listen(room *room) {
 func (c *conn) read() (*kuaishou.SocketMessage, bool) {
 	kind, data, err := c.socket.ReadMessage()
 	if err == nil {
-		c.note(Event{Kind: EventFrame, Text: kind == websocket.TextMessage, Type: typeOf(data), Data: data})
+		c.note(Event{Kind: EventFrame, Text: kind == websocket.TextMessage, Data: data})
 	}
 	c.thaw() // also when it failed: the client that has gone is not to be noticed
 	if err != nil || kind != websocket.BinaryMessage {
@@ -288,7 +288,7 @@ func (c *conn) writeFrame(f *frame) bool {
 			return false
 		}
 		c.simulator.frames.Add(1)
-		c.note(Event{Kind: EventSent, Type: typeOf(f.data)})
+		c.note(Event{Kind: EventSent, Data: f.data})
 		if !f.recorded.Swap(true) {
 			c.simulator.ledger.add(f.entries)
 		}

@@ -18,6 +18,8 @@ type PageStyle struct {
 	Active int `json:"active"`
 	// Endpoint fills websocketInfo, which is {} on most pages.
 	Endpoint bool `json:"endpoint"`
+	// Stranger shows recommendations only: the page is about another author.
+	Stranger bool `json:"stranger"`
 	// Banned says in author.bannedStatus that the author is, and in nothing else.
 	Banned bool `json:"banned"`
 }
@@ -48,6 +50,10 @@ func (s *Simulator) initialState(style PageStyle, entry object) object {
 		return object{"liveroom": entry}
 	}
 	list := s.recommended()
+	if style.Stranger {
+		common["activeIndex"], common["playList"] = 0, list
+		return object{"liveroom": common}
+	}
 	list = append(list[:style.Active:style.Active], append([]object{entry}, list[style.Active:]...)...)
 	common["activeIndex"], common["playList"] = style.Active, list
 	return object{"liveroom": common}

@@ -83,6 +83,11 @@ func TestPageStyles(t *testing.T) {
 	if entry := list(show(PageStyle{Banned: true})).Liveroom.PlayList[0]; entry.IsLiving || !entry.Author.BannedStatus.Banned || entry.Status.ForbiddenState != 0 {
 		t.Errorf("a banned author: %+v", entry)
 	}
+	for _, entry := range list(show(PageStyle{Stranger: true})).Liveroom.PlayList {
+		if entry.Author.ID == liveID || !entry.IsLiving {
+			t.Errorf("a page about somebody else shows %+v", entry)
+		}
+	}
 	if s.SetPage(liveID, PageStyle{Active: 3}) == nil {
 		t.Error("a fourth place")
 	}

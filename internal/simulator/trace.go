@@ -54,7 +54,10 @@ func (t *trace) add(event Event) {
 	if !t.kept {
 		return
 	}
-	event.At = time.Now()
+	event.At, event.Type = time.Now(), typeOf(event.Data)
+	if event.Kind == EventSent {
+		event.Data = nil // there is much of it
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.events) < maxEvents {
