@@ -3,6 +3,11 @@
 // pushes is decided by a seed. It keeps a Ledger of the rows that everything it
 // wrote to a socket must become, made from what it meant to say and not by
 // decoding it, so that it can be a witness against the ingester's decoder.
+//
+// It knows who calls, by cookies and address, and can be told to answer some of
+// them with every refusal there is: see Policy, Answer, Faults and PageStyle.
+// What clients did can be read from Calls, Report and Trace. Other processes
+// steer and read it below /simulator/ with Client.
 package simulator
 
 import (
