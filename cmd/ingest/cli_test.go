@@ -128,6 +128,8 @@ func TestImports(t *testing.T) {
 		"internal/simulator": {"schema", "proto", "websocket"},
 		"internal/faults":    {"ingest", "ingest/spool", "schema", "proto", "pgx", "internal/simulator"}, // never shipped
 		"cmd/ingest":         {"ingest", "ingest/spool", "schema", "proto", "migrations", "internal/chdb", "internal/pgembed", "internal/simulator"},
+
+		"internal/conformance": {"proto", "websocket", "internal/simulator"}, // never shipped
 	}
 	drivers := map[string]string{
 		"github.com/jackc/pgx/": "pgx", "github.com/ClickHouse/clickhouse-go/": "clickhouse-go", "github.com/gorilla/websocket": "websocket",
