@@ -30,6 +30,11 @@ func (c Client) Live(ctx context.Context, liveID string) error {
 // End ends the broadcast.
 func (c Client) End(ctx context.Context, liveID string) error { return c.act(ctx, liveID, "end", nil) }
 
+// EndQuietly ends the broadcast without telling anybody.
+func (c Client) EndQuietly(ctx context.Context, liveID string) error {
+	return c.act(ctx, liveID, "end-quietly", nil)
+}
+
 // Cut ends every connection without a close message.
 func (c Client) Cut(ctx context.Context, liveID string) error { return c.act(ctx, liveID, "cut", nil) }
 
@@ -48,6 +53,16 @@ func (c Client) PushGiant(ctx context.Context, liveID string, size int) error {
 	return c.act(ctx, liveID, "giant", Giant{Bytes: size})
 }
 
+// Push pushes one message of a payload type to everybody.
+func (c Client) Push(ctx context.Context, liveID string, payloadType uint32) error {
+	return c.act(ctx, liveID, "push", Push{PayloadType: payloadType})
+}
+
+// SetPage gives rooms' pages a shape.
+func (c Client) SetPage(ctx context.Context, liveID string, style PageStyle) error {
+	return c.act(ctx, liveID, "page", style)
+}
+
 // SetAnswer makes pages and calls answer so from now on.
 func (c Client) SetAnswer(ctx context.Context, liveID string, answer Answer) error {
 	return c.act(ctx, liveID, "answer", answer)
@@ -64,6 +79,50 @@ func (c Client) StopPushing(ctx context.Context) error { return c.act(ctx, "", "
 // AddRoom makes a room.
 func (c Client) AddRoom(ctx context.Context, liveID string, options RoomOptions) error {
 	return c.call(ctx, http.MethodPost, "/rooms/"+url.PathEscape(liveID), options, nothing)
+}
+
+// SetPolicy sets a policy, in the place of the one of that name if there is one.
+func (c Client) SetPolicy(ctx context.Context, policy Policy) error {
+	return c.call(ctx, http.MethodPost, "/policies", policy, nothing)
+}
+
+// LiftPolicy lifts the policy of that name, or all for "".
+func (c Client) LiftPolicy(ctx context.Context, name string) error {
+	return c.call(ctx, http.MethodDelete, "/policies/"+url.PathEscape(name), nil, nothing)
+}
+
+// Policies are those that are set.
+func (c Client) Policies(ctx context.Context) ([]Policy, error) {
+	var list []Policy
+	err := c.call(ctx, http.MethodGet, "/policies", nil, into(&list))
+	return list, err
+}
+
+// RefuseConnections refuses every new connection for a time; see
+// Simulator.RefuseConnections.
+func (c Client) RefuseConnections(ctx context.Context, during time.Duration) error {
+	return c.call(ctx, http.MethodPost, "/refuse-connections", Outage{during}, nothing)
+}
+
+// Calls are the calls that were made.
+func (c Client) Calls(ctx context.Context) ([]Call, error) {
+	var calls []Call
+	err := c.call(ctx, http.MethodGet, "/calls", nil, into(&calls))
+	return calls, err
+}
+
+// Traffic counts the calls that were made; see Report.
+func (c Client) Traffic(ctx context.Context, window time.Duration) (TrafficReport, error) {
+	var report TrafficReport
+	err := c.call(ctx, http.MethodGet, "/traffic?window="+window.String(), nil, into(&report))
+	return report, err
+}
+
+// Trace is what happened on sockets; see Simulator.Trace.
+func (c Client) Trace(ctx context.Context) ([]Event, error) {
+	var events []Event
+	err := c.call(ctx, http.MethodGet, "/trace", nil, into(&events))
+	return events, err
 }
 
 // Stats counts rooms, connections, frames and rows.

@@ -50,9 +50,15 @@ type client struct {
 	socket *websocket.Conn
 }
 
+// dial connects to the first room's second URL.
 func dial(t *testing.T, s *Simulator) *client {
 	t.Helper()
-	socket, response, err := websocket.DefaultDialer.Dial("ws"+s.URL()[len("http"):]+"/websocket/group2/"+shortCode(s.Rooms()[0].LiveID), nil)
+	return dialRoom(t, s, s.Rooms()[0].LiveID)
+}
+
+func dialRoom(t *testing.T, s *Simulator, liveID string) *client {
+	t.Helper()
+	socket, response, err := websocket.DefaultDialer.Dial("ws"+s.URL()[len("http"):]+"/websocket/group2/"+shortCode(liveID), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +75,7 @@ func enter(t *testing.T, s *Simulator, liveID string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := dial(t, s)
+	c := dialRoom(t, s, liveID)
 	c.send(kuaishou.PayloadType_CS_ENTER_ROOM, &kuaishou.CSWebEnterRoom{Token: state.Token, LiveStreamId: state.LiveStreamID})
 	return c
 }

@@ -32,28 +32,35 @@ const (
 type conn struct {
 	simulator *Simulator
 	socket    *websocket.Conn
+	number    uint64 // from 1
+	address   *room  // that the URL belongs to
 	outbox    chan *frame
 	room      atomic.Pointer[room] // nil until it is known which
+	hears     hearing              // with streamID: belong to the room's mu
+	streamID  string               // that it entered
 	receipts  receipts
 	ending    atomic.Bool // no heartbeat extends it any more
+	farewell  bool        // the client has sent a close message; belongs to the reader
 
 	dropOnce sync.Once
 	dropped  chan struct{}
 	written  chan struct{} // closed when the writer has returned
 }
 
-func (s *Simulator) acceptSocket(w http.ResponseWriter, r *http.Request) {
+func (s *Simulator) acceptSocket(w http.ResponseWriter, r *http.Request, address *room, first bool) {
 	socket, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return // Upgrade has answered
 	}
 	c := &conn{
-		simulator: s, socket: socket,
+		simulator: s, socket: socket, number: s.dialled.Add(1), address: address,
 		outbox: make(chan *frame, outboxSize), dropped: make(chan struct{}), written: make(chan struct{}),
 	}
+	s.trace.dialled(r, address, first, c.number)
 	socket.SetPongHandler(c.pong)
 	closing := socket.CloseHandler()
 	socket.SetCloseHandler(func(code int, text string) error {
+		c.farewell = true
 		c.thaw()
 		return closing(code, text)
 	})
@@ -96,6 +103,7 @@ func (c *conn) serve() {
 		c.drop()
 		<-c.written
 		c.giveUp()
+		c.note(Event{Kind: EventOver, Closed: c.farewell})
 		c.simulator.track(c, false)
 	}()
 	c.socket.SetReadLimit(maxMessage)
@@ -192,12 +200,21 @@ func (c *conn) listen(room *room) {
 // closed, is too late, or sent what is no SocketMessage.
 func (c *conn) read() (*kuaishou.SocketMessage, bool) {
 	kind, data, err := c.socket.ReadMessage()
+	if err == nil {
+		c.note(Event{Kind: EventFrame, Text: kind == websocket.TextMessage, Type: typeOf(data), Data: data})
+	}
 	c.thaw() // also when it failed: the client that has gone is not to be noticed
 	if err != nil || kind != websocket.BinaryMessage {
 		return nil, false
 	}
 	message := &kuaishou.SocketMessage{}
 	return message, proto.Unmarshal(data, message) == nil
+}
+
+// note adds an event of this connection to the trace.
+func (c *conn) note(event Event) {
+	event.Connection, event.LiveID = c.number, c.address.liveID
+	c.simulator.trace.add(event)
 }
 
 // extend gives the client so much time for its next heartbeat.
@@ -271,6 +288,7 @@ func (c *conn) writeFrame(f *frame) bool {
 			return false
 		}
 		c.simulator.frames.Add(1)
+		c.note(Event{Kind: EventSent, Type: typeOf(f.data)})
 		if !f.recorded.Swap(true) {
 			c.simulator.ledger.add(f.entries)
 		}

@@ -24,6 +24,9 @@ func (s *Simulator) control(mux *http.ServeMux) {
 	})
 	steer(s, mux, "live", func(liveID string, _ struct{}) error { return s.GoLive(liveID) })
 	steer(s, mux, "end", func(liveID string, _ struct{}) error { return s.EndLive(liveID) })
+	steer(s, mux, "end-quietly", func(liveID string, _ struct{}) error { return s.EndQuietly(liveID) })
+	steer(s, mux, "push", s.Push)
+	steer(s, mux, "page", s.SetPage)
 	steer(s, mux, "cut", func(liveID string, _ struct{}) error { return s.Cut(liveID) })
 	steer(s, mux, "close", s.CloseSockets)
 	steer(s, mux, "reject", s.Reject)
@@ -34,6 +37,7 @@ func (s *Simulator) control(mux *http.ServeMux) {
 		s.StopPushing()
 		s.serveStats(w, r)
 	})
+	s.controlCallers(mux)
 	mux.HandleFunc("GET /simulator/ledger", s.serveLedger)
 	mux.HandleFunc("GET /simulator/ledger/{table}", s.serveLedgerTable)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	kuaishou "kslive/proto"
 )
 
 // Faults are what is wrong with a room's sockets until it is set otherwise.
@@ -19,6 +21,14 @@ type Faults struct {
 	// with a token that was entered with before. Pages and calls then give a new
 	// one.
 	RefuseReconnect bool `json:"refuse_reconnect"`
+	// Refusal, when its code is not 0, is what every entry is answered with.
+	Refusal Rejection `json:"refusal"`
+	// HangUp closes the connection right after the first frame when the token is
+	// bad, instead of a 103 {6001}.
+	HangUp bool `json:"hang_up"`
+	// CountersOnly lets in who comes with a wrong or old liveStreamId or with
+	// another room's token, and lets them hear nothing but counters.
+	CountersOnly bool `json:"counters_only"`
 	// AckDelay is how late the answer to an entry comes; pushes come after it.
 	// From 0 to 10 minutes; in JSON it is nanoseconds.
 	AckDelay time.Duration `json:"ack_delay"`
@@ -105,7 +115,8 @@ func (s *Simulator) CloseSockets(liveID string, closing Closing) error {
 // Rejection is what a 103 says.
 type Rejection struct {
 	// Code is a result code such as CodeBadToken.
-	Code uint32 `json:"code"`
+	Code    uint32 `json:"code"`
+	SubCode uint32 `json:"sub_code"`
 	// The window for the next connection in milliseconds; 0 names none.
 	MinDelayMs uint64 `json:"min_delay_ms"`
 	MaxDelayMs uint64 `json:"max_delay_ms"`
@@ -163,9 +174,35 @@ func (s *Simulator) PushGiant(liveID string, giant Giant) error {
 			r.dismiss(f)
 			return nil
 		}
-		for c := range r.conns {
-			c.send(f)
+		r.tell(f)
+		return nil
+	})
+}
+
+// Push is one message to push at once.
+type Push struct {
+	// PayloadType is one of those about the room's state, such as 301 (the author
+	// pauses). Of one that nothing is known of, the payload is what nobody can
+	// decode.
+	PayloadType uint32 `json:"payload_type"`
+}
+
+// Push pushes one message to everybody in the room.
+func (s *Simulator) Push(liveID string, push Push) error {
+	if push.PayloadType < 100 || push.PayloadType == 310 {
+		return errors.New("a message to push needs the payload type of a message about the room's state")
+	}
+	return s.with(liveID, func(r *room) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.generator == nil || r.mute() {
+			return nil
 		}
+		f, err := r.generator.stateMessageOf(kuaishou.PayloadType(push.PayloadType))
+		if err != nil {
+			return err
+		}
+		r.tell(f)
 		return nil
 	})
 }

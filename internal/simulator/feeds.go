@@ -109,13 +109,13 @@ func (g *generator) comment(f *frame, push *kuaishou.SCWebFeedPush, t time.Time)
 		unknownField(feed, 40, "x-comment")
 	}
 	push.CommentFeeds = append(push.CommentFeeds, feed)
-	f.add(row)
+	once := f.addComment(row)
 	if chance(g.rng, 100) {
 		// The same person, the same words, the same millisecond: two comments.
 		push.CommentFeeds = append(push.CommentFeeds, feed)
 		f.add(row)
 	}
-	g.recent.add(recalled{t, feed})
+	g.recent.add(recalled{t, feed, once})
 }
 
 // words is what somebody says. Some of it is cut inside a character.

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	kuaishou "kslive/proto"
+	"kslive/schema"
 )
 
 // frame is one websocket message to clients, and the rows that it must become.
@@ -42,6 +43,15 @@ const (
 
 // add notes that the frame becomes a row, a pointer to a struct of package schema.
 func (f *frame) add(row any) { f.entries = append(f.entries, entryOf(row)) }
+
+// addComment is add for a comment that can also be recalled. It returns what
+// the recall is to note.
+func (f *frame) addComment(row *schema.Comment) entry {
+	e := entryOf(row)
+	e.told = new(atomic.Bool)
+	f.entries = append(f.entries, e)
+	return e
+}
 
 // The constants that the web player ships.
 const (

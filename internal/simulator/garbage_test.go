@@ -54,7 +54,7 @@ func written(s *Simulator) map[entry]uint32 {
 	rows := map[entry]uint32{}
 	for _, table := range []int{entryOf(&schema.Undecoded{}).table, entryOf(&schema.Comment{}).table, entryOf(&schema.RoomStat{}).table} {
 		for hash, count := range s.ledger.tables[table].snapshot() {
-			rows[entry{table, hash}] = count.sent
+			rows[entry{table: table, hash: hash}] = count.sent
 		}
 	}
 	return rows

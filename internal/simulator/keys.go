@@ -22,6 +22,7 @@ type key struct {
 }
 
 type keyField struct {
+	table string
 	name  string
 	index []int // of the row's struct
 	kind  reflect.Type
@@ -84,7 +85,7 @@ func keyOf[Row any](table, columns string) key {
 		if !ok {
 			panic(fmt.Sprintf("simulator: table %s has no column %s", table, name))
 		}
-		k.fields = append(k.fields, keyField{name, field.Index, field.Type})
+		k.fields = append(k.fields, keyField{table, name, field.Index, field.Type})
 	}
 	return k
 }
@@ -144,6 +145,10 @@ func (k *key) sql() string {
 func (f keyField) sql() string {
 	column := "`" + f.name + "`"
 	switch {
+	case f.table == "comments" && f.name == "source": // see pushed
+		return "if(source = 'recall', if(segments = '', 'feed', 'rich_text'), source)"
+	case f.table == "comments" && f.name == "id":
+		return "if(source = 'recall' AND segments = '', '', id)"
 	case f.name == "event_time":
 		return "toString(if(event_time_source = 'received', 0, toUnixTimestamp64Milli(" + column + ")))"
 	case f.kind == timeKind:

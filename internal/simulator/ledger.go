@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kslive/schema"
@@ -41,6 +42,9 @@ func newLedger(since time.Time) *Ledger {
 type entry struct {
 	table int // index in keys
 	hash  uint64
+	// told, when not nil, is set once the row is in the ledger: a comment comes
+	// over the socket and by recall, and is one comment all the same.
+	told *atomic.Bool
 }
 
 // tableOf finds a table by the type of its rows.
@@ -59,14 +63,31 @@ var tableOf = func() map[reflect.Type]int {
 
 // entryOf is the entry of a row, given as a pointer to a struct of package schema.
 func entryOf(row any) entry {
+	if comment, ok := row.(*schema.Comment); ok {
+		row = pushed(*comment)
+	}
 	value := reflect.ValueOf(row).Elem()
 	table := tableOf[value.Type()]
-	return entry{table, keys[table].hash(value)}
+	return entry{table: table, hash: keys[table].hash(value)}
+}
+
+// pushed is a comment as the socket brings it, also when it was recalled.
+func pushed(comment schema.Comment) *schema.Comment {
+	switch {
+	case comment.Source != "recall":
+	case comment.Segments == "":
+		comment.Source, comment.FeedID = "feed", ""
+	default:
+		comment.Source = "rich_text"
+	}
+	return &comment
 }
 
 func (l *Ledger) add(entries []entry) {
 	for _, e := range entries {
-		l.tables[e.table].add(e.hash, tally{sent: 1})
+		if e.told == nil || !e.told.Swap(true) {
+			l.tables[e.table].add(e.hash, tally{sent: 1})
+		}
 	}
 }
 

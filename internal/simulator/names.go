@@ -47,13 +47,24 @@ func liveStreamID(seed uint64, liveID string, broadcast uint64) string {
 	return text(rand.New(source(seed, liveID, broadcast, 0)), urlDigits, 11)
 }
 
-// tokenOf is the token that opens a room's n-th broadcast, or after so many
-// renewals another: 172 characters.
-func tokenOf(seed uint64, liveID string, broadcast, renewals uint64) string {
-	rng := source(seed, "token "+liveID, broadcast, renewals)
-	raw := make([]byte, 0, 128)
-	for len(raw) < cap(raw) {
+// tokenForm is where a token is from, by which its length differs.
+type tokenForm struct {
+	name  string
+	bytes int
+}
+
+var (
+	webToken    = tokenForm{"token ", 128}        // 172 characters
+	mobileToken = tokenForm{"mobile token ", 114} // 152 characters
+)
+
+// tokenOf is a token that opens a room's n-th broadcast, or after so many
+// renewals another.
+func tokenOf(seed uint64, liveID string, broadcast, renewals uint64, form tokenForm) string {
+	rng := source(seed, form.name+liveID, broadcast, renewals)
+	raw := make([]byte, 0, form.bytes+8)
+	for len(raw) < form.bytes {
 		raw = binary.LittleEndian.AppendUint64(raw, rng.Uint64())
 	}
-	return base64.StdEncoding.EncodeToString(raw)
+	return base64.StdEncoding.EncodeToString(raw[:form.bytes])
 }

@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -29,7 +28,7 @@ func (r *room) detail(code int) object {
 	live := code == CodeOK
 	stream, socketInfo, game := object{}, object{}, object{}
 	if live {
-		token, urls := r.entrance()
+		token, urls := r.entrance(false)
 		socketInfo = object{"token": token, "webSocketAddresses": urls}
 		stream = liveStream(state.LiveStreamID)
 		game = object{"id": "1001", "name": "王者荣耀", "poster": "", "description": "", "categoryName": "手游", "watchingCount": "1.2万"}
@@ -66,12 +65,19 @@ func noticeList() []object {
 	return []object{{"userName": "直播公告：", "content": notices[0]}}
 }
 
-// playing is the room's entry in the page's list.
-func (r *room) playing(code int) object {
+// playing is the room's entry on its page.
+func (r *room) playing(code int, style PageStyle) object {
 	entry := r.detail(code)
 	delete(entry, "noticeList")
 	entry["authToken"] = unset
-	entry["websocketInfo"] = object{} // visitors ask websocketinfo
+	if !style.Endpoint {
+		entry["websocketInfo"] = object{} // visitors ask websocketinfo
+	}
+	if style.Banned {
+		entry["liveStream"], entry["isLiving"] = object{}, false
+		entry["author"] = bannedAuthor(r, true)
+		entry["status"] = object{}
+	}
 	return entry
 }
 
@@ -82,21 +88,29 @@ func refusedEntry(room *room, code int) object {
 		"config": object{}, "websocketInfo": object{}, "status": object{"forbiddenState": code},
 		"errorType": object{"type": code, "title": title(code), "content": fmt.Sprintf("错误代码%d", code), "url": ""},
 	}
+	if room == nil {
+		return entry
+	}
 	switch code {
 	case CodePassword:
-		entry["author"] = author(room.liveID, room.name(), true)
-	case CodeBanned, CodeRoomBanned, CodeKicked:
-		banned := author(room.liveID, room.name(), false)
-		banned["bannedStatus"] = object{"banned": code == CodeBanned, "socialBanned": false, "isolate": false, "defriend": false}
-		entry["author"] = banned
+		entry["author"], entry["authToken"] = author(room.liveID, room.name(), true), nil
+	case CodeBanned, CodeSocialBanned, CodeRoomBanned, CodeKicked, CodeRegion:
+		entry["author"] = bannedAuthor(room, code == CodeBanned)
 	}
 	return entry
+}
+
+// bannedAuthor is an author who is, or who has banned the one who asks.
+func bannedAuthor(room *room, banned bool) object {
+	who := author(room.liveID, room.name(), false)
+	who["bannedStatus"] = object{"banned": banned, "socialBanned": false, "isolate": false, "defriend": false}
+	return who
 }
 
 // recommended are the other entries of the page's list: rooms nobody asked for.
 func (s *Simulator) recommended() []object {
 	var entries []object
-	for i := range 2 {
+	for i := range recommendations {
 		id := LiveID(s.options.Seed, -1-i)
 		entries = append(entries, object{
 			"liveStream": liveStream(liveStreamID(s.options.Seed, id, 1)), "author": author(id, "推荐主播", true), "gameInfo": object{},
@@ -107,38 +121,58 @@ func (s *Simulator) recommended() []object {
 }
 
 func (s *Simulator) servePage(w http.ResponseWriter, r *http.Request) {
-	room := s.room(r.PathValue("eid"))
-	v := judge(room, "page")
-	var first object
-	if v.code == CodeOK || v.code == CodeOffline {
-		first = room.playing(v.code)
-	} else {
-		first = refusedEntry(room, v.code)
+	liveID := r.PathValue("eid")
+	room := s.room(liveID)
+	v := s.judge(r, CallPage, liveID, room, room.truth())
+	if v.answer.LoginPage {
+		// Another name of this host is another host.
+		http.Redirect(w, r, "http://localhost"+s.url[strings.LastIndexByte(s.url, ':'):]+"/login", http.StatusFound)
+		return
 	}
-	state, err := json.Marshal(object{"liveroom": object{
-		"activeIndex": 0, "websocketUrls": []any{}, "token": "", "noticeList": noticeList(), "loading": false,
-		"playList": append([]object{first}, s.recommended()...),
-	}})
+	setCookies(w, r)
+	if v.answer.CaptchaPage {
+		v.write(w, r, "text/html; charset=utf-8", fmt.Appendf(nil, captchaHTML, captchaScript))
+		return
+	}
+	style, entry := room.style(), object(nil)
+	if v.code == CodeOK || v.code == CodeOffline {
+		entry = room.playing(v.code, style)
+	} else {
+		entry = refusedEntry(room, v.code)
+	}
+	script, err := style.script(s.initialState(style, entry))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	script := strings.ReplaceAll(string(state), unsetJSON, "undefined")
 	captcha := ""
 	if v.code == CodeCaptcha {
-		captcha = `<script>window.__CAPTCHA_INFO__={"type":2};</script>`
+		captcha = captchaScript
 	}
-	setCookies(w)
 	v.write(w, r, "text/html; charset=utf-8", fmt.Appendf(nil, pageHTML, captcha, script))
 }
+
+// style is the shape of the room's page; a page about no room has today's.
+func (r *room) style() PageStyle {
+	if r == nil {
+		return PageStyle{}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.page
+}
+
+const captchaScript = `<script>window.__CAPTCHA_INFO__={"type":2};</script>`
+
+const captchaHTML = `<!DOCTYPE html><html lang="zh-CN"><head><meta charset="utf-8"><title>快手</title>%s</head><body></body></html>`
 
 const pageHTML = `<!DOCTYPE html><html lang="zh-CN"><head><meta charset="utf-8"><title>快手直播</title>%s</head>` +
 	`<body><div id="app"></div><script>window.__INITIAL_STATE__=%s;` +
 	`(function(){var s;(s=document.currentScript||document.scripts[document.scripts.length-1]).parentNode.removeChild(s);}());` +
 	`</script></body></html>`
 
-// setCookies gives a visitor a device.
-func setCookies(w http.ResponseWriter) {
+// setCookies gives a visitor a device, unless it has one.
+func setCookies(w http.ResponseWriter, r *http.Request) {
 	for _, cookie := range []http.Cookie{
 		{Name: "did", Value: fmt.Sprintf("web_%016x%016x", rand.Uint64(), rand.Uint64())},
 		{Name: "clientid", Value: "3"},
@@ -146,6 +180,9 @@ func setCookies(w http.ResponseWriter) {
 		{Name: "kpn", Value: "GAME_ZONE"},
 		{Name: "kuaishou.live.bfb1s", Value: fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())},
 	} {
+		if _, err := r.Cookie(cookie.Name); err == nil {
+			continue
+		}
 		cookie.Path = "/"
 		http.SetCookie(w, &cookie)
 	}

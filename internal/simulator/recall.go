@@ -19,6 +19,7 @@ const recallSize = 40
 type recalled struct {
 	at      time.Time
 	message proto.Message
+	entry   entry
 }
 
 // recall is the last comments of a broadcast, the oldest first.
@@ -36,12 +37,22 @@ type historyFeed struct {
 	HistoryFeedList []string `json:"historyFeedList"`
 }
 
+// history is the last comments of the current broadcast, and their rows.
+func (r *room) history(cursors map[string]int64) (object, []entry, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recalled = time.Now()
+	r.start()
+	return r.generator.recent.answer(r.generator.streamID, cursors)
+}
+
 // answer is what the recall call answers: the comments later than the cursors,
 // which are Unix milliseconds, and the next cursors. Key "1" is for comments
 // of the room, "2" for those from outside of it.
-func (r recall) answer(streamID string, cursors map[string]int64) (object, error) {
+func (r recall) answer(streamID string, cursors map[string]int64) (object, []entry, error) {
 	lists := map[string]*historyFeed{"1": {[]string{}}, "2": {[]string{}}}
 	next := map[string]int64{"1": cursors["1"], "2": cursors["2"]}
+	var entries []entry
 	for i, comment := range r[max(0, len(r)-recallSize):] {
 		key, message, ms := "2", comment.message, comment.at.UnixMilli()
 		if feed, ok := message.(*kuaishou.WebCommentFeed); ok {
@@ -56,10 +67,11 @@ func (r recall) answer(streamID string, cursors map[string]int64) (object, error
 		}
 		raw, err := proto.Marshal(message)
 		if err != nil {
-			return nil, fmt.Errorf("encoding a recalled comment: %w", err)
+			return nil, nil, fmt.Errorf("encoding a recalled comment: %w", err)
 		}
 		lists[key].HistoryFeedList = append(lists[key].HistoryFeedList, base64.StdEncoding.EncodeToString(raw))
 		next[key] = max(next[key], ms)
+		entries = append(entries, comment.entry)
 	}
-	return object{"feedTypeCursorMap": next, "backTraceFeedMap": lists}, nil
+	return object{"feedTypeCursorMap": next, "backTraceFeedMap": lists}, entries, nil
 }

@@ -20,17 +20,19 @@ type room struct {
 
 	mu        sync.Mutex
 	answer    Answer
+	page      PageStyle
 	faults    Faults
 	live      bool
 	broadcast uint64          // how many there were, the current one included
 	streams   map[string]bool // the liveStreamIds of all broadcasts
 	generator *generator      // of the current broadcast
-	used      map[string]bool // the tokens of the current broadcast; true when one was entered with
-	renewals  uint64          // of the token of the current broadcast
-	last      time.Time       // of the last push: the next one is later
-	conns     map[*conn]bool  // that have entered
-	running   bool            // run is, or is about to be
-	thawed    chan struct{}   // nil unless half open; closed when that is over
+	tokens    map[string]*token
+	renewals  uint64         // of the tokens of the current broadcast
+	last      time.Time      // of the last push: the next one is later
+	conns     map[*conn]bool // that have entered
+	recalled  time.Time      // when comments were last recalled
+	running   bool           // run is, or is about to be
+	thawed    chan struct{}  // nil unless half open; closed when that is over
 }
 
 func newRoom(s *Simulator, liveID string, options RoomOptions) *room {
@@ -49,8 +51,8 @@ func (r *room) now() time.Time {
 }
 
 // goLive begins a broadcast, unless one is on, and returns its liveStreamId
-// and token.
-func (r *room) goLive() (streamID, token string) {
+// and tokens.
+func (r *room) goLive() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.live {
@@ -59,9 +61,10 @@ func (r *room) goLive() (streamID, token string) {
 		r.generator = newGenerator(r.simulator, r.liveID, r.broadcast, r.now)
 		r.streams[r.generator.streamID] = true
 		r.renewals = 0
-		r.used = map[string]bool{r.token(): false}
+		r.tokens = make(map[string]*token)
+		r.issue()
 	}
-	return r.generator.streamID, r.token()
+	return []string{r.generator.streamID, r.token(), r.mobileToken()}
 }
 
 // end tells everybody that the live has ended, and closes their connections.
@@ -84,9 +87,27 @@ func (r *room) end() error {
 // holds mu.
 func (r *room) dismiss(f *frame) {
 	for c := range r.conns {
-		c.send(f)
+		if c.hears == hearsAll {
+			c.send(f)
+		} else {
+			c.send(&frame{then: f.then, code: f.code}) // f is about another broadcast
+		}
 		delete(r.conns, c)
 	}
+}
+
+// tell sends f to everybody who hears everything. The caller holds mu.
+func (r *room) tell(f *frame) {
+	for c := range r.conns {
+		if c.hears == hearsAll {
+			c.send(f)
+		}
+	}
+}
+
+// eventOf is the columns of an event for those who entered streamID.
+func (r *room) eventOf(streamID string, t time.Time) schema.Event {
+	return schema.Event{LiveID: r.liveID, LiveStreamID: streamID, EventTime: t}
 }
 
 // refusal is a 103 for those who entered streamID, after which the connection
@@ -95,11 +116,11 @@ func (r *room) refusal(streamID string, why Rejection) (*frame, error) {
 	f := &frame{then: goodbye}
 	t := r.now()
 	f.add(&schema.RoomEvent{
-		Event:       schema.Event{LiveID: r.liveID, LiveStreamID: streamID, EventTime: t},
+		Event:       r.eventOf(streamID, t),
 		PayloadType: kuaishou.PayloadType_SC_ERROR.String(),
 	})
 	return f, control(f, kuaishou.PayloadType_SC_ERROR, &kuaishou.SCWebError{
-		Code: why.Code, Msg: title(int(why.Code)), MinDelayMs: why.MinDelayMs, MaxDelayMs: why.MaxDelayMs,
+		Code: why.Code, Msg: title(int(why.Code)), SubCode: why.SubCode, MinDelayMs: why.MinDelayMs, MaxDelayMs: why.MaxDelayMs,
 	}, t)
 }
 
@@ -113,60 +134,6 @@ func control(f *frame, kind kuaishou.PayloadType, message proto.Message, t time.
 	return err
 }
 
-// enter lets a connection in, or answers it with the reason why not.
-func (r *room) enter(c *conn, request *kuaishou.CSWebEnterRoom) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if code := r.admission(request); code != CodeOK {
-		f, err := r.refusal(request.LiveStreamId, Rejection{Code: code})
-		if err == nil {
-			c.send(f)
-		}
-		return err
-	}
-	t := r.now()
-	f := &frame{}
-	f.add(&schema.RoomEvent{Event: r.generator.event(t), PayloadType: kuaishou.PayloadType_SC_ENTER_ROOM_ACK.String()})
-	ack := &kuaishou.SCWebEnterRoomAck{
-		MinReconnectMs: 1000, MaxReconnectMs: 5000,
-		HeartbeatIntervalMs: uint64(r.simulator.options.Heartbeat.Milliseconds()),
-	}
-	if err := control(f, kuaishou.PayloadType_SC_ENTER_ROOM_ACK, ack, t); err != nil {
-		return err
-	}
-	if !r.mute() {
-		c.send(f)
-	}
-	r.used[request.Token] = true
-	r.conns[c] = true
-	if !r.running {
-		r.running = r.simulator.begin(r.run)
-	}
-	return nil
-}
-
-// admission is CodeOK or the reason to refuse an entry. The caller holds mu.
-func (r *room) admission(request *kuaishou.CSWebEnterRoom) uint32 {
-	used, issued := r.used[request.Token]
-	switch {
-	case !r.live || r.generator.streamID != request.LiveStreamId && r.streams[request.LiveStreamId]:
-		return CodeEnded
-	case r.generator.streamID != request.LiveStreamId:
-		return CodeBadParameter
-	case r.faults.RefuseToken || !issued:
-		return CodeBadToken
-	case r.faults.RefuseReconnect && used && request.ReconnectCount > 0:
-		return CodeBadToken
-	default:
-		return CodeOK
-	}
-}
-
-// token is the newest that opens the current broadcast. The caller holds mu.
-func (r *room) token() string {
-	return tokenOf(r.simulator.options.Seed, r.liveID, r.broadcast, r.renewals)
-}
-
 func (r *room) leave(c *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -177,7 +144,8 @@ func (r *room) state() RoomState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	state := RoomState{
-		LiveID: r.liveID, State: "offline", Broadcasts: r.broadcast, Connections: len(r.conns), Answer: r.answer, Faults: r.faults,
+		LiveID: r.liveID, State: "offline", Broadcasts: r.broadcast, Connections: len(r.conns),
+		Answer: r.answer, Page: r.page, Faults: r.faults,
 	}
 	if r.broadcast > 0 {
 		state.LiveStreamID, state.Token = r.generator.streamID, r.token()
@@ -197,7 +165,10 @@ func (r *room) settle() {
 	defer r.mu.Unlock()
 }
 
-// run pushes for as long as anybody is connected.
+// recallLasts is how long a room goes on for those who only recall its comments.
+const recallLasts = time.Minute
+
+// run pushes for as long as anybody is connected, or recalls comments.
 func (r *room) run() {
 	every := r.simulator.options.PushEvery
 	// Rooms that were entered together do not push together.
@@ -229,11 +200,11 @@ func (r *room) run() {
 func (r *room) push(every time.Duration) (time.Duration, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.conns) == 0 {
+	if len(r.conns) == 0 && time.Since(r.recalled) > recallLasts {
 		r.running = false
 		return 0, false
 	}
-	if r.mute() || r.simulator.stopped.Load() {
+	if !r.live || r.mute() || r.simulator.stopped.Load() {
 		return every, true
 	}
 	rate := r.options.Rate
@@ -257,9 +228,31 @@ func (r *room) push(every time.Duration) (time.Duration, bool) {
 		frames = append(frames, f)
 	}
 	for _, f := range frames {
-		for c := range r.conns {
-			c.send(f)
+		r.tell(f)
+	}
+	for c := range r.conns {
+		if c.hears == hearsCounters {
+			if err := r.count(c); err != nil {
+				r.simulator.options.Logger.Error("counting", "live_id", r.liveID, "error", err)
+			}
 		}
 	}
 	return interval, true
+}
+
+// count sends nothing but counters to a connection that hears those only. The
+// caller holds mu.
+func (r *room) count(c *conn) error {
+	f, t := &frame{}, r.now()
+	of := *r.generator
+	of.streamID = c.streamID
+	payload, err := of.counted(f, t)
+	if err != nil {
+		return err
+	}
+	if f.data, err = envelope(kuaishou.PayloadType_SC_FEED_PUSH, payload, kuaishou.SocketMessage_NONE, t); err != nil {
+		return err
+	}
+	c.send(f)
+	return nil
 }

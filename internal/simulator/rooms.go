@@ -14,6 +14,14 @@ import (
 // ErrNoRoom is wrapped by the errors about a live ID that no room has.
 var ErrNoRoom = errors.New("no such room")
 
+// RoomOptions shape a room. The zero value is offline at the simulator's rate.
+type RoomOptions struct {
+	// Rate is feed events per second while live; 0 is the simulator's.
+	Rate float64 `json:"rate"`
+	// Live puts the room on air at once.
+	Live bool `json:"live"`
+}
+
 // AddRoom makes a room. It fails when there is one with this live ID.
 func (s *Simulator) AddRoom(liveID string, options RoomOptions) error {
 	if liveID == "" || options.Rate < 0 {
@@ -47,9 +55,9 @@ func (s *Simulator) GoLive(liveID string) error {
 	if room == nil {
 		return fmt.Errorf("%w: %s", ErrNoRoom, liveID)
 	}
-	streamID, token := room.goLive()
-	s.entrances[streamID] = room
-	s.entrances[token] = room
+	for _, name := range room.goLive() {
+		s.entrances[name] = room
+	}
 	return nil
 }
 
@@ -59,8 +67,22 @@ func (s *Simulator) EndLive(liveID string) error {
 	return s.with(liveID, (*room).end)
 }
 
+// EndQuietly ends the broadcast without telling anybody: connections stay open,
+// and nothing is pushed to them. The room's pages and calls say that it is over.
+func (s *Simulator) EndQuietly(liveID string) error {
+	return s.with(liveID, func(r *room) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.live = false
+		return nil
+	})
+}
+
 // SetAnswer makes the room's pages and calls answer so from now on.
 func (s *Simulator) SetAnswer(liveID string, answer Answer) error {
+	if err := answer.validate(); err != nil {
+		return err
+	}
 	return s.with(liveID, func(r *room) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -71,6 +93,16 @@ func (s *Simulator) SetAnswer(liveID string, answer Answer) error {
 
 // ShortLink is the room's link to share, which redirects to its page.
 func (s *Simulator) ShortLink(liveID string) string { return s.url + "/s/" + shortCode(liveID) }
+
+// ShortLinks are links to share that redirect to each of the addresses that a
+// room has: /u/, /profile/, /fw/live/ and /fw/photo/.
+func (s *Simulator) ShortLinks(liveID string) []string {
+	links := make([]string, len(pageForms))
+	for i := range pageForms {
+		links[i] = s.ShortLink(liveID) + "-" + strconv.Itoa(i)
+	}
+	return links
+}
 
 func shortCode(liveID string) string { return strconv.FormatUint(xxhash.Sum64String(liveID), 36) }
 
@@ -106,13 +138,15 @@ type RoomState struct {
 	LiveID string `json:"live_id"`
 	// State is "live", "offline" or "refusing".
 	State string `json:"state"`
-	// LiveStreamID and Token are those of the last broadcast.
-	LiveStreamID string `json:"live_stream_id"`
-	Token        string `json:"token"`
-	Broadcasts   uint64 `json:"broadcasts"`
-	Connections  int    `json:"connections"`
-	Answer       Answer `json:"answer"`
-	Faults       Faults `json:"faults"`
+	// LiveStreamID and Token are those of the last broadcast; the token of byUser
+	// is another.
+	LiveStreamID string    `json:"live_stream_id"`
+	Token        string    `json:"token"`
+	Broadcasts   uint64    `json:"broadcasts"`
+	Connections  int       `json:"connections"`
+	Answer       Answer    `json:"answer"`
+	Page         PageStyle `json:"page"`
+	Faults       Faults    `json:"faults"`
 }
 
 // Rooms are the states of all rooms, by live ID.

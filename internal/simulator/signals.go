@@ -69,12 +69,12 @@ func (g *generator) richText(n int) (*frame, error) {
 			}})
 		}
 		push.Message = append(push.Message, message)
-		f.add(&schema.Comment{
+		once := f.addComment(&schema.Comment{
 			Event:  g.event(said),
 			User:   schema.User{UserID: strconv.FormatUint(p.number, 10), UserName: p.info.UserName},
 			Source: "rich_text", FeedID: message.Id, Content: content, ShowType: "normal", DeviceHash: p.device, BizType: message.BizType,
 		})
-		g.recent.add(recalled{said, message})
+		g.recent.add(recalled{said, message, once})
 	}
 	return g.seal(f, kuaishou.PayloadType_SC_COMMENT_ZONE_RICH_TEXT, push, t)
 }

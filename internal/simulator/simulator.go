@@ -32,8 +32,16 @@ type Options struct {
 	Rate float64
 	// PushEvery is the time from push to push, with jitter; 1 s when 0.
 	PushEvery time.Duration
-	// Heartbeat is the interval that clients are told, 20 s when 0.
-	Heartbeat time.Duration
+	// Heartbeat is the interval that clients are told, 20 s when 0. MinReconnect
+	// and MaxReconnect are the window for the wait before a reconnect that they
+	// are told, 1 s to 5 s when both are 0. All count in milliseconds.
+	Heartbeat                  time.Duration
+	MinReconnect, MaxReconnect time.Duration
+	// AnyEntry takes a token of byUser also when it is entered like the web's, and
+	// the reverse. Whether Kuaishou does is not known.
+	AnyEntry bool
+	// Trace keeps what happens on sockets; see Simulator.Trace.
+	Trace bool
 	// Confirm makes clients confirm what they read, so that the ledger can tell
 	// it from what was only written: it pings them after their frames, and a
 	// client answers a ping when it asks for what comes after it.
@@ -43,8 +51,14 @@ type Options struct {
 }
 
 func (o Options) withDefaults() (Options, error) {
-	if o.Rate < 0 || o.PushEvery < 0 || o.Heartbeat < 0 {
-		return o, errors.New("rate, push interval and heartbeat of a simulator must not be negative")
+	if o.Rate < 0 || o.PushEvery < 0 || o.Heartbeat < 0 || o.MinReconnect < 0 {
+		return o, errors.New("rate, push interval, heartbeat and reconnects of a simulator must not be negative")
+	}
+	if o.MaxReconnect == 0 && o.MinReconnect == 0 {
+		o.MinReconnect, o.MaxReconnect = time.Second, 5*time.Second
+	}
+	if o.MaxReconnect < o.MinReconnect {
+		return o, errors.New("the window for reconnects of a simulator ends before it begins")
 	}
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
@@ -73,6 +87,12 @@ type Simulator struct {
 	server   *http.Server
 	upgrader websocket.Upgrader
 
+	calls    callLog
+	policies policies
+	trace    trace
+	refusing atomic.Bool // connections
+
+	dialled atomic.Uint64 // sockets
 	frames  atomic.Uint64 // written to sockets
 	pending atomic.Int64  // of them: on open connections, to be confirmed
 	unknown atomic.Uint64 // of them: not confirmed, and never will be
@@ -87,6 +107,8 @@ type Simulator struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
+
+	outages chan time.Duration // to serve
 
 	lifeMu sync.Mutex // after a room's mu
 	closed bool       // no work begins any more
@@ -112,6 +134,8 @@ func Start(ctx context.Context, options Options) (*Simulator, error) {
 		entrances: make(map[string]*room),
 		codes:     make(map[string]*room),
 		conns:     make(map[*conn]bool),
+		trace:     trace{kept: options.Trace},
+		outages:   make(chan time.Duration),
 		upgrader: websocket.Upgrader{
 			ReadBufferSize:  512,
 			WriteBufferSize: 4096,
@@ -121,12 +145,12 @@ func Start(ctx context.Context, options Options) (*Simulator, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.server = &http.Server{
-		Handler:           s.routes(),
+		Handler:           s.reachable(s.routes()),
 		ReadHeaderTimeout: patience,
 		BaseContext:       func(net.Listener) context.Context { return s.ctx },
 	}
 	s.work.Go(func() {
-		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			options.Logger.Error("the simulator stopped serving", "error", err)
 		}
 	})

@@ -9,12 +9,15 @@ import (
 	"kslive/schema"
 )
 
-// stateMessages are the pushes about the room's state, sent in turn so that
-// each comes round. Types that nobody can decode are among them.
-var stateMessages = []struct {
+// state is a kind of push about the room's state.
+type state struct {
 	kind    kuaishou.PayloadType
 	message func(g *generator, ms uint64) proto.Message // nil: undecoded bytes
-}{
+}
+
+// stateMessages are the pushes about the room's state, sent in turn so that
+// each comes round. Types that nobody can decode are among them.
+var stateMessages = []state{
 	{kuaishou.PayloadType_SC_RED_PACK_FEED, nil}, // has rows of its own
 	{kuaishou.PayloadType_SC_AUTHOR_PAUSE, func(g *generator, ms uint64) proto.Message {
 		return &kuaishou.SCWebAuthorPause{Time: ms, PauseType: kuaishou.SCWebAuthorPause_PauseType(1 + g.rng.IntN(2))}
@@ -67,6 +70,16 @@ var stateMessages = []struct {
 	{nameless, nil},
 }
 
+// stateFor is the entry of stateMessages for a type, or one without a message.
+func stateFor(kind kuaishou.PayloadType) state {
+	for _, one := range stateMessages {
+		if one.kind == kind {
+			return one
+		}
+	}
+	return state{kind: kind}
+}
+
 // nameless is a payload type that not even a name is known of.
 const nameless kuaishou.PayloadType = 4242
 
@@ -74,6 +87,12 @@ const nameless kuaishou.PayloadType = 4242
 func (g *generator) stateMessage() (*frame, error) {
 	state := stateMessages[g.signals%len(stateMessages)]
 	g.signals++
+	return g.stateMessageOf(state.kind)
+}
+
+// stateMessageOf is the message of a type, which need not be of stateMessages.
+func (g *generator) stateMessageOf(kind kuaishou.PayloadType) (*frame, error) {
+	state := stateFor(kind)
 	t := g.clock()
 	f := &frame{}
 	switch {

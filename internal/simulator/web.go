@@ -1,21 +1,23 @@
 package simulator
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // routes are all paths: those of Kuaishou's hosts, and our own below /simulator/.
 func (s *Simulator) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /u/{eid}", s.servePage)
+	for _, form := range pageForms {
+		mux.HandleFunc("GET "+form+"{eid}", s.servePage)
+	}
 	mux.HandleFunc("GET /s/{code}", s.serveShortLink)
+	mux.HandleFunc("GET /login", s.serveLogin)
 	mux.HandleFunc("GET /live_api/liveroom/livedetail", s.serveDetail)
 	mux.HandleFunc("GET /live_api/liveroom/websocketinfo", s.serveSocketInfo)
 	mux.HandleFunc("POST /live_api/liveroom/recall", s.serveRecall)
@@ -31,6 +33,10 @@ func (s *Simulator) routes() http.Handler {
 	return mux
 }
 
+// pageForms are the paths that a room's page is shown at: on live.kuaishou.com,
+// www.kuaishou.com, and the hosts of shared links.
+var pageForms = []string{"/u/", "/profile/", "/fw/live/", "/fw/photo/"}
+
 // serveSocket is one of a room's two websocket URLs. A dead one hangs up.
 func (s *Simulator) serveSocket(w http.ResponseWriter, r *http.Request) {
 	room := s.byCode(r.PathValue("code"))
@@ -38,125 +44,62 @@ func (s *Simulator) serveSocket(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	if room.dead(strings.HasPrefix(r.URL.Path, "/websocket/group1/")) {
-		panic(http.ErrAbortHandler)
-	}
-	s.acceptSocket(w, r)
-}
-
-// object is a JSON object.
-type object map[string]any
-
-// verdict is what a call is about to answer for a room.
-type verdict struct {
-	code   int // CodeOK, or why not
-	delay  time.Duration
-	broken bool
-}
-
-// judge decides on a call; room is nil when there is none.
-func judge(room *room, call string) verdict {
-	if room == nil {
-		return verdict{code: CodeNoAuthor}
-	}
-	room.mu.Lock()
-	defer room.mu.Unlock()
-	v := verdict{code: CodeOK, delay: room.answer.Delay, broken: room.answer.Broken}
-	if room.answer.Code != 0 && (room.answer.Call == "" || room.answer.Call == call) {
-		v.code = room.answer.Code
-	} else if !room.live {
-		v.code = CodeOffline
-	}
-	return v
-}
-
-// write answers body, late or cut in the middle when the verdict says so.
-func (v verdict) write(w http.ResponseWriter, r *http.Request, contentType string, body []byte) {
-	if v.delay > 0 {
-		timer := time.NewTimer(v.delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-r.Context().Done():
-			return
-		}
-	}
-	if v.broken {
-		body = body[:len(body)/2]
-	}
-	w.Header().Set("Content-Type", contentType)
-	_, _ = w.Write(body)
-}
-
-func (v verdict) writeJSON(w http.ResponseWriter, r *http.Request, answer any) {
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(answer); err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+	first := strings.HasPrefix(r.URL.Path, "/websocket/group1/")
+	v := s.judge(r, CallSocket, room.liveID, room, room.truth())
+	if !v.wait(r) {
 		return
 	}
-	v.write(w, r, "application/json; charset=utf-8", body.Bytes())
-}
-
-// data answers {"data":{"result":code,…}}: HTTP 200 whatever the code.
-func (v verdict) data(w http.ResponseWriter, r *http.Request, fields object) {
-	fields["result"] = v.code
-	if v.code != CodeOK {
-		fields["error_msg"] = title(v.code)
+	switch {
+	case room.dead(first) || v.answer.Reset:
+		s.trace.dialled(r, room, first, 0)
+		panic(http.ErrAbortHandler)
+	case v.answer.Status != 0:
+		s.trace.dialled(r, room, first, 0)
+		v.write(w, r, "", nil)
+	default:
+		s.acceptSocket(w, r, room, first)
 	}
-	v.writeJSON(w, r, object{"data": fields})
 }
 
 func (s *Simulator) serveDetail(w http.ResponseWriter, r *http.Request) {
-	room := s.room(r.FormValue("principalId"))
-	v := judge(room, "livedetail")
+	liveID := r.FormValue("principalId")
+	room := s.room(liveID)
+	v := s.judge(r, CallDetail, liveID, room, room.truth())
 	fields := object{}
 	if v.code == CodeOK || v.code == CodeOffline {
 		fields = room.detail(v.code)
+		if v.answer.NoEndpoint {
+			fields["websocketInfo"] = object{}
+		}
 	}
 	v.data(w, r, fields)
 }
 
 // serveSocketInfo is where the token and the two URLs of a broadcast come from.
 func (s *Simulator) serveSocketInfo(w http.ResponseWriter, r *http.Request) {
-	room, v := s.byStream(r.FormValue("liveStreamId"), "websocketinfo")
+	room, v := s.byStream(r, CallWebsocketInfo, r.FormValue("liveStreamId"))
 	fields := object{}
-	if v.code == CodeOK {
-		token, urls := room.entrance()
+	if v.code == CodeOK && !v.answer.NoEndpoint {
+		token, urls := room.entrance(false)
 		fields = object{"token": token, "websocketUrls": urls}
 	}
 	v.data(w, r, fields)
 }
 
-// byStream finds the room whose current broadcast streamID is.
-func (s *Simulator) byStream(streamID, call string) (*room, verdict) {
+// byStream finds the room whose current broadcast streamID is, and judges a call
+// about it.
+func (s *Simulator) byStream(r *http.Request, call, streamID string) (*room, verdict) {
 	s.mu.RLock()
 	room := s.entrances[streamID]
 	s.mu.RUnlock()
 	if room == nil {
-		return nil, verdict{code: CodeBadParameter}
+		return nil, s.judge(r, call, "", nil, CodeBadParameter)
 	}
-	v := judge(room, call)
-	if v.code == CodeOK && room.state().LiveStreamID != streamID {
-		v.code = CodeEnded
+	truth := room.truth()
+	if truth == CodeOK && room.state().LiveStreamID != streamID {
+		truth = CodeEnded
 	}
-	return room, v
-}
-
-// entrance is the token and the websocket URLs of the current broadcast. While
-// reconnects are refused, it is a token that nobody has entered with.
-func (r *room) entrance() (token string, urls []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	base := "ws" + r.simulator.url[len("http"):] + "/websocket/"
-	code := "/" + shortCode(r.liveID)
-	urls = []string{base + "group1" + code, base + "group2" + code}
-	if r.faults.RefuseReconnect && r.used[r.token()] {
-		r.renewals++
-		r.used[r.token()] = false
-	}
-	return r.token(), urls
+	return room, s.judge(r, call, room.liveID, room, truth)
 }
 
 func (s *Simulator) serveRecall(w http.ResponseWriter, r *http.Request) {
@@ -165,33 +108,28 @@ func (s *Simulator) serveRecall(w http.ResponseWriter, r *http.Request) {
 		FeedTypeCursorMap map[string]int64 `json:"feedTypeCursorMap"`
 	}
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxMessage)).Decode(&request); err != nil {
-		verdict{code: CodeBadParameter}.data(w, r, object{})
+		s.judge(r, CallRecall, "", nil, CodeBadParameter).data(w, r, object{})
 		return
 	}
-	room, v := s.byStream(request.LiveStreamID, "recall")
-	fields := object{}
+	room, v := s.byStream(r, CallRecall, request.LiveStreamID)
+	fields, comments := object{}, []entry(nil)
 	if v.code == CodeOK {
 		var err error
-		if fields, err = room.history(request.FeedTypeCursorMap); err != nil {
+		if fields, comments, err = room.history(request.FeedTypeCursorMap); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
 	}
-	v.data(w, r, fields)
-}
-
-// history is the last comments of the current broadcast.
-func (r *room) history(cursors map[string]int64) (object, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.generator.recent.answer(r.generator.streamID, cursors)
+	if v.data(w, r, fields) {
+		s.ledger.add(comments)
+	}
 }
 
 func (s *Simulator) serveStatus(w http.ResponseWriter, r *http.Request) {
-	_, v := s.byStream(r.FormValue("liveStreamId"), "status")
+	_, v := s.byStream(r, CallStatus, r.FormValue("liveStreamId"))
 	living := v.code == CodeOK
-	if v.code == CodeOffline || v.code == CodeEnded {
-		v.code = CodeOK
+	if v.answer.Code == 0 && (v.code == CodeOffline || v.code == CodeEnded) {
+		v.code = CodeOK // the truth is in living
 	}
 	v.data(w, r, object{"living": living})
 }
@@ -202,20 +140,23 @@ func (s *Simulator) serveByUser(w http.ResponseWriter, r *http.Request) {
 		EID string `json:"eid"`
 	}
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxMessage)).Decode(&request); err != nil {
-		verdict{}.writeJSON(w, r, object{"result": CodeBadParameter})
+		s.judge(r, CallByUser, "", nil, CodeBadParameter).writeJSON(w, r, object{"result": CodeBadParameter})
 		return
 	}
 	room := s.room(request.EID)
-	v := judge(room, "byUser")
+	v := s.judge(r, CallByUser, request.EID, room, room.truth())
 	switch v.code {
 	case CodeOK:
-		token, urls := room.entrance()
-		v.writeJSON(w, r, object{
-			"result": CodeOK, "token": token, "webSocketAddresses": urls,
+		fields := object{
+			"result": CodeOK,
 			"liveStream": object{
 				"liveStreamId": room.state().LiveStreamID, "living": true, "caption": caption, "user": object{"user_name": room.name()},
 			},
-		})
+		}
+		if !v.answer.NoEndpoint {
+			fields["token"], fields["webSocketAddresses"] = room.entrance(true)
+		}
+		v.writeJSON(w, r, fields)
 	case CodeOffline:
 		v.writeJSON(w, r, object{"result": CodeOK, "liveStream": object{"living": false, "user": object{"user_name": room.name()}}})
 	default:
@@ -223,13 +164,28 @@ func (s *Simulator) serveByUser(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// serveShortLink leads to one of the forms of the room's address, by the number
+// behind the code: see ShortLinks.
 func (s *Simulator) serveShortLink(w http.ResponseWriter, r *http.Request) {
-	room := s.byCode(r.PathValue("code"))
-	if room == nil {
+	code, number, _ := strings.Cut(r.PathValue("code"), "-")
+	room := s.byCode(code)
+	form, err := strconv.Atoi(cmp.Or(number, "0"))
+	if room == nil || err != nil || form < 0 || form >= len(pageForms) {
 		http.NotFound(w, r)
 		return
 	}
-	http.Redirect(w, r, s.url+"/u/"+room.liveID+"?shareId="+r.PathValue("code"), http.StatusFound)
+	v := s.judge(r, CallShortLink, room.liveID, room, CodeOK)
+	if v.answer != (Answer{}) {
+		v.write(w, r, "text/html; charset=utf-8", nil)
+		return
+	}
+	http.Redirect(w, r, s.url+pageForms[form]+room.liveID+"?shareId="+code, http.StatusFound)
+}
+
+// serveLogin is the page that who is not logged in is sent to.
+func (s *Simulator) serveLogin(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="zh-CN"><head><meta charset="utf-8"><title>登录</title></head><body>请先登录</body></html>`)
 }
 
 func (s *Simulator) serveAllGifts(w http.ResponseWriter, r *http.Request) {
@@ -237,11 +193,11 @@ func (s *Simulator) serveAllGifts(w http.ResponseWriter, r *http.Request) {
 	for _, gift := range catalogue {
 		gifts[strconv.FormatUint(uint64(gift.ID), 10)] = object{"giftName": gift.Name, "giftUrl": giftURL(gift)}
 	}
-	verdict{}.writeJSON(w, r, object{"data": gifts})
+	s.judge(r, CallAllGifts, "", nil, CodeOK).writeJSON(w, r, object{"data": gifts})
 }
 
 func (s *Simulator) serveGiftList(w http.ResponseWriter, r *http.Request) {
-	_, v := s.byStream(r.FormValue("liveStreamId"), "gift-list")
+	_, v := s.byStream(r, CallGiftList, r.FormValue("liveStreamId"))
 	fields := object{}
 	if v.code == CodeOK {
 		fields = object{"giftList": giftList(), "token": "gift-list"}
@@ -250,7 +206,7 @@ func (s *Simulator) serveGiftList(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Simulator) serveCatalogue(w http.ResponseWriter, r *http.Request) {
-	verdict{}.writeJSON(w, r, object{"result": CodeOK, "gifts": giftList()})
+	s.judge(r, CallCatalogue, "", nil, CodeOK).writeJSON(w, r, object{"result": CodeOK, "gifts": giftList()})
 }
 
 func giftList() []object {
@@ -274,5 +230,5 @@ func (s *Simulator) serveIcons(w http.ResponseWriter, r *http.Request) {
 	for _, token := range []string{"[笑哭]", "[赞]", "[玫瑰]", "[捂脸]", "[爱心]", "[加油]", "[再见]", "[抱拳]"} {
 		icons[token] = "https://p1.a.yximgs.com/emoji/" + shortCode(token) + ".png"
 	}
-	verdict{}.writeJSON(w, r, object{"data": icons})
+	s.judge(r, CallIcons, "", nil, CodeOK).writeJSON(w, r, object{"data": icons})
 }

@@ -219,7 +219,10 @@ func TestMobileCalls(t *testing.T) {
 		}
 	}
 	mobile := parse[byUser](t, post(t, s.URL()+"/rest/k/live/byUser?kpn=GAME_ZONE", `{"source":5,"eid":"`+liveID+`"}`))
-	want := byUser{Result: 1, Token: room.Token, WebSocketAddresses: urls}
+	if mobile.Token == room.Token || len(mobile.Token) != 152 {
+		t.Errorf("the token of byUser is %q", mobile.Token)
+	}
+	want := byUser{Result: 1, Token: mobile.Token, WebSocketAddresses: urls}
 	want.LiveStream.LiveStreamID, want.LiveStream.Living = room.LiveStreamID, true
 	if diff := cmp.Diff(want, mobile); diff != "" {
 		t.Errorf("byUser (-want, +got):\n%s", diff)
