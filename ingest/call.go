@@ -24,11 +24,35 @@ const (
 	maxRetryAfter = time.Hour
 )
 
-// caller makes the calls of one look-up, all with the same cookies.
+// The kinds of calls that are told apart where they were refused.
+const (
+	pageCall   = "page"
+	socketCall = "websocketinfo"
+	proxyCall  = "proxy" // the connection to it
+)
+
+// caller makes the calls of one look-up, all with the same account.
 type caller struct {
-	client *Client
-	jar    http.CookieJar
+	client   *Client
+	account  *account
+	deadline time.Time // until when the look-up is wanted; the calls queue by it
+	attempt  *attempt
 }
+
+// attempt is what became of a look-up's calls. It belongs to the look-up's
+// goroutine.
+type attempt struct {
+	call       string        // the kind of the last one
+	retryAfter time.Duration // what Kuaishou asked to wait, or 0
+	status     int           // the HTTP status of a refusal, or 0
+	known      bool          // it was not made: what would be answered is known
+	// rests: a call was not made because the account or its exit must not be
+	// used, or it did not get through the proxy.
+	rests bool
+}
+
+// errRests ends a look-up whose account must not be used any more.
+var errRests = errors.New("the account that looks the room up was refused; this call is not made")
 
 // ask is one call.
 type ask struct {
@@ -46,14 +70,20 @@ type answer struct {
 	elsewhere string
 }
 
-// refusal is an HTTP status that is an answer about us, not about the room.
+// refusal is an HTTP status that is an answer about us, not about the room. With
+// known it is what Kuaishou has answered not long ago: no call was made, and
+// none of this kind is until then.
 type refusal struct {
 	state      State
 	status     int
 	retryAfter time.Duration
+	known      time.Time
 }
 
 func (r *refusal) Error() string {
+	if !r.known.IsZero() {
+		return fmt.Sprintf("%s (answered before; not asked again until %s)", r.state.Sentence(), untilText(r.known))
+	}
 	return fmt.Sprintf("%s (HTTP status %d)", r.state.Sentence(), r.status)
 }
 
@@ -61,10 +91,9 @@ func (c caller) getJSON(ctx context.Context, path string, query url.Values) (ans
 	return c.call(ctx, ask{path: path, query: query, accept: acceptJSON})
 }
 
-// call makes one call. Its errors hold neither cookies nor queries.
+// call makes one call when it is its turn. Its errors hold neither cookies nor
+// queries.
 func (c caller) call(ctx context.Context, a ask) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.client.timeout)
-	defer cancel()
 	u := *cmp.Or(a.base, c.client.base)
 	u.Path, u.RawQuery = a.path, a.query.Encode()
 	request, err := a.request(ctx, u.String())
@@ -74,23 +103,87 @@ func (c caller) call(ctx context.Context, a ask) (answer, error) {
 	request.Header.Set("User-Agent", c.client.userAgent)
 	request.Header.Set("Accept", a.accept)
 	request.Header.Set("Accept-Language", "zh-CN,zh;q=0.9")
-	response, err := c.httpClient().Do(request)
+	if err := c.begin(ctx, callKind(a.path)); err != nil {
+		return answer{}, err
+	}
+	return c.do(ctx, request)
+}
+
+// callKind tells calls apart by their paths.
+func callKind(path string) string {
+	if strings.HasPrefix(path, "/u/") {
+		return pageCall
+	}
+	return path[strings.LastIndexByte(path, '/')+1:]
+}
+
+// begin waits for the call's turn.
+func (c caller) begin(ctx context.Context, kind string) error {
+	*c.attempt = attempt{call: kind, rests: c.attempt.rests}
+	if kind == socketCall {
+		if until := c.client.accounts.socketRefused(c.account); !until.IsZero() {
+			c.attempt.known = true
+			return &refusal{state: StateLoginRequired, known: until}
+		}
+	}
+	return c.turn(ctx)
+}
+
+// turn waits until the account and its exit may make a call. Each redirect is
+// one, too.
+func (c caller) turn(ctx context.Context) error {
+	if c.account.line.wait(ctx, c.deadline) && c.client.accounts.mayCall(c.account) {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.attempt.rests = true
+	return errRests
+}
+
+// do makes a call whose turn it is. The time that a redirect waits for its turn
+// does not count.
+func (c caller) do(waiting context.Context, request *http.Request) (answer, error) {
+	ctx, cancel := context.WithCancelCause(waiting)
+	defer cancel(nil)
+	limit := time.AfterFunc(c.client.timeout, func() { cancel(context.DeadlineExceeded) })
+	defer limit.Stop()
+	client := &http.Client{
+		Transport: c.account.transport,
+		Jar:       c.account.jar,
+		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+			if len(via) > maxRedirects {
+				return fmt.Errorf("redirected more than %d times", maxRedirects)
+			}
+			limit.Stop()
+			defer limit.Reset(c.client.timeout)
+			return c.turn(waiting)
+		},
+	}
+	address := withoutQuery(request.URL.String())
+	response, err := client.Do(request.WithContext(ctx))
 	if err != nil {
-		return answer{}, fmt.Errorf("asking %s: %w", withoutQuery(u.String()), withoutURL(err))
+		if isProxyTrouble(err) {
+			c.attempt.rests = true
+			c.client.accounts.proxyFailed(c.account, withoutURL(err))
+		}
+		return answer{}, fmt.Errorf("asking %s: %w", address, withoutURL(err))
 	}
 	defer response.Body.Close() // nothing is written: its error says nothing
-	if err := statusError(response); err != nil {
-		return answer{}, err
+	if refused := statusError(response); refused != nil {
+		c.attempt.retryAfter, c.attempt.status = refused.retryAfter, refused.status
+		return answer{}, refused
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
-		return answer{}, fmt.Errorf("reading %s: %w", withoutQuery(u.String()), err)
+		return answer{}, fmt.Errorf("reading %s: %w", address, err)
 	}
 	if len(body) > maxAnswer {
-		return answer{}, fmt.Errorf("reading %s: the answer is larger than %d MiB", withoutQuery(u.String()), maxAnswer>>20)
+		return answer{}, fmt.Errorf("reading %s: the answer is larger than %d MiB", address, maxAnswer>>20)
 	}
 	got := answer{body: body}
-	if host := response.Request.URL.Host; host != u.Host {
+	if host := response.Request.URL.Host; host != request.URL.Host {
 		got.elsewhere = host
 	}
 	return got, nil
@@ -112,19 +205,6 @@ func (a ask) request(ctx context.Context, address string) (*http.Request, error)
 	return request, err
 }
 
-func (c caller) httpClient() *http.Client {
-	return &http.Client{
-		Transport: c.client.transport,
-		Jar:       c.jar,
-		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
-			if len(via) > maxRedirects {
-				return fmt.Errorf("redirected more than %d times", maxRedirects)
-			}
-			return nil
-		},
-	}
-}
-
 // withoutURL takes the address, which can hold a query, off an HTTP error.
 func withoutURL(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
@@ -135,7 +215,7 @@ func withoutURL(err error) error {
 
 // statusError reads the HTTP status. Kuaishou's own refusals come with 200, so
 // another status is from what stands before it.
-func statusError(response *http.Response) error {
+func statusError(response *http.Response) *refusal {
 	refused := &refusal{status: response.StatusCode, retryAfter: retryAfter(response.Header)}
 	switch code := response.StatusCode; {
 	case code >= 200 && code <= 299:
@@ -162,13 +242,21 @@ func retryAfter(header http.Header) time.Duration {
 	return 0
 }
 
-// judged tells what an answer meant, so that those who are refused ask less.
+// judged tells what an answer meant, so that those who are refused ask less. It
+// is to be called after the call that it is about and before the next one.
 func (c caller) judged(state State) {
-	switch state {
-	case StateRateLimited, StateCaptcha:
-		c.client.pacer.refused()
-	case StateUnreachable:
-	default:
-		c.client.pacer.accepted()
+	if c.attempt.rests || c.attempt.known {
+		return // nobody has answered
 	}
+	c.client.accounts.judged(c.account, trouble{
+		state: state, reason: c.attempt.reason(state), call: c.attempt.call, retryAfter: c.attempt.retryAfter,
+	})
+}
+
+// reason is the sentence for a refusal, with what was asked.
+func (a *attempt) reason(state State) string {
+	if a.status != 0 {
+		return fmt.Sprintf("%s (%s, HTTP status %d)", state.Sentence(), a.call, a.status)
+	}
+	return fmt.Sprintf("%s (%s)", state.Sentence(), a.call)
 }

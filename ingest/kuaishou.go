@@ -22,17 +22,20 @@ const defaultUserAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/
 type ClientOptions struct {
 	// BaseURL is an http or https address without a path. Default KuaishouURL.
 	BaseURL string
-	// Cookie is the text of a Cookie header. CookieFile holds one, or name=value
-	// lines, or a browser's cookies.txt, and is read again when it changes. At
-	// most one of them; without, rooms are looked up as a guest.
+	// Accounts is the path of an accounts file. CookieFile holds the cookies of
+	// one account: a Cookie header, name=value lines, or a browser's cookies.txt.
+	// Both are read again when they change. Cookie is the text of a Cookie header.
+	// At most one of them; without, rooms are looked up as a guest.
+	Accounts   string
 	Cookie     string
 	CookieFile string
 	// UserAgent is by default that of a desktop browser.
 	UserAgent string
-	// Timeout bounds one request, its redirects and its body. Default 15 s.
+	// Timeout bounds one request, its redirects and its body, but not the wait for
+	// its turn. Default 15 s.
 	Timeout time.Duration
-	// MinInterval is the time between the starts of two look-ups, whichever
-	// rooms they are for. Default 1 s; below 0: none.
+	// MinInterval is the time between the starts of two calls from one address,
+	// whichever rooms and accounts they are for. Default 1 s; below 0: none.
 	MinInterval time.Duration
 	// RetryDelays replaces entries of DefaultRetryDelays.
 	RetryDelays RetryDelays
@@ -43,14 +46,12 @@ type ClientOptions struct {
 }
 
 // Client looks rooms up at Kuaishou. It may be used by many goroutines; they
-// share its cookies and its pace.
+// share its accounts and the budgets of their exits.
 type Client struct {
 	base      *url.URL
 	userAgent string
 	timeout   time.Duration
-	transport http.RoundTripper
-	cookies   *cookieStore
-	pacer     *pacer
+	accounts  *accounts
 	retry     RetryDelays
 	logger    *slog.Logger
 }
@@ -69,16 +70,22 @@ type Resolution struct {
 	Title    string
 	// RetryAfter is when to look again; 0 when live.
 	RetryAfter time.Duration
+	// Account is the name of the account that looked the room up, or whose refusal
+	// this is.
+	Account string
+	// proxy is what the room's socket goes out by; nil: none of the account's own.
+	// It can hold a password.
+	proxy *url.URL
 }
 
-// LogValue hides the token.
+// LogValue hides the token and the proxy.
 func (r Resolution) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("state", string(r.State)), slog.Int("code", r.Code),
-		slog.String("reason", r.Reason), slog.Any("endpoint", r.Endpoint))
+		slog.String("reason", r.Reason), slog.Any("endpoint", r.Endpoint), slog.String("account", r.Account))
 }
 
-// NewClient returns a Client. It fails on an address that is not one and on a
-// cookie file that cannot be read. Close it after use.
+// NewClient returns a Client. It fails on an address that is not one and on
+// accounts that cannot be read. Close it after use.
 func NewClient(options ClientOptions) (*Client, error) {
 	raw := cmp.Or(options.BaseURL, KuaishouURL)
 	base, err := url.Parse(raw)
@@ -87,20 +94,19 @@ func NewClient(options ClientOptions) (*Client, error) {
 		return nil, fmt.Errorf("the address of Kuaishou %q is not of the form %s", withoutQuery(raw), KuaishouURL)
 	}
 	base = &url.URL{Scheme: base.Scheme, Host: base.Host}
-	cookies, err := newCookieStore(base, options.Cookie, options.CookieFile, options.Logger)
-	if err != nil {
-		return nil, err
-	}
 	if options.Transport == nil {
 		options.Transport = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	accounts, err := newAccounts(base, accountSource{file: options.Accounts, cookieFile: options.CookieFile, cookie: options.Cookie},
+		options.Transport, max(0, cmp.Or(options.MinInterval, time.Second)), options.Logger)
+	if err != nil {
+		return nil, err
 	}
 	return &Client{
 		base:      base,
 		userAgent: cmp.Or(options.UserAgent, defaultUserAgent),
 		timeout:   cmp.Or(options.Timeout, 15*time.Second),
-		transport: options.Transport,
-		cookies:   cookies,
-		pacer:     newPacer(max(0, cmp.Or(options.MinInterval, time.Second))),
+		accounts:  accounts,
 		retry:     DefaultRetryDelays().With(options.RetryDelays),
 		logger:    options.Logger,
 	}, nil
@@ -110,9 +116,7 @@ func NewClient(options ClientOptions) (*Client, error) {
 func (c *Client) origin() string { return c.base.String() }
 
 // Close lets go of idle connections.
-func (c *Client) Close() {
-	(&http.Client{Transport: c.transport}).CloseIdleConnections()
-}
+func (c *Client) Close() { c.accounts.close() }
 
 // Resolve says how it stands with a room, and how to enter it when it is live.
 // What Kuaishou or the network answers is a State, never an error; the only
@@ -124,31 +128,64 @@ func (c *Client) Close() {
 // repeating that call while refused prolongs the block. livedetail says the
 // same as the page and is asked only when the page cannot be read.
 //
-// The answer is wanted within a time that is counted from the call: rooms wait
-// for their turn, and those that are wanted soonest go first.
+// The answer is wanted within a time that is counted from the call: calls wait
+// for their turns, and those that are wanted soonest go first. A look-up that is
+// refused for reasons of the account goes on with another one that comes from
+// another address; when none can be used, no call is made and the refusal is
+// the answer.
 func (c *Client) Resolve(ctx context.Context, liveID string, within time.Duration) (Resolution, error) {
 	if !liveIDForm.MatchString(liveID) {
 		return c.delayed(Resolution{State: StateInvalid, Reason: fmt.Sprintf("live ID %q: %s", quotable(liveID), acceptedLiveIDs)}, 0), nil
 	}
-	jar, changed := c.cookies.current()
-	if changed {
-		// Another account or device: what was refused before may go through now.
-		c.logger.Info("read the cookie file again")
-		c.pacer.accepted()
-	}
-	if !c.pacer.wait(ctx) {
+	c.accounts.look()
+	deadline := time.Now().Add(within)
+	var tried []*account
+	var last Resolution // a refusal of an account
+	var asked time.Duration
+	for calls := 0; calls < maxTries; {
+		account := c.accounts.choose(liveID, tried)
+		if account == nil {
+			break
+		}
+		tried = append(tried, account)
+		call := caller{client: c, account: account, deadline: deadline, attempt: new(attempt)}
+		found, retryAfter := call.room(ctx, liveID)
 		if err := ctx.Err(); err != nil {
 			return Resolution{}, fmt.Errorf("looking up %s: %w", liveID, err)
 		}
-		return c.delayed(Resolution{State: StateRateLimited, Reason: "other rooms are being refused; this one waits"}, 0), nil
+		if call.attempt.rests {
+			continue
+		}
+		calls++
+		call.judged(found.State)
+		found.Account, found.proxy = account.spec.name, account.proxy
+		if !found.State.aboutAccount() {
+			return c.delayed(found, retryAfter), nil
+		}
+		last, asked = found, retryAfter
 	}
-	call := caller{client: c, jar: jar}
-	found, retryAfter := call.room(ctx, liveID)
-	if err := ctx.Err(); err != nil {
-		return Resolution{}, fmt.Errorf("looking up %s: %w", liveID, err)
+	return c.refused(liveID, last, asked), nil
+}
+
+// aboutAccount says whether s is a refusal of who asks, not of the room.
+func (s State) aboutAccount() bool {
+	return s == StateRateLimited || s == StateCaptcha || s == StateLoginRequired
+}
+
+// refused is the answer when no account is left: what the last one was told, or
+// why none was asked; and when the first one can be used again.
+func (c *Client) refused(liveID string, last Resolution, asked time.Duration) Resolution {
+	if last.State == "" {
+		last = c.accounts.refusal(liveID)
+	} else {
+		last.Reason = fmt.Sprintf("account %q: %s", last.Account, last.Reason)
 	}
-	call.judged(found.State)
-	return c.delayed(found, retryAfter), nil
+	wait, known := c.accounts.wait(last.State)
+	if !known {
+		return c.delayed(last, asked)
+	}
+	last.RetryAfter = max(wait, asked)
+	return last
 }
 
 // delayed sets when to look again: as the table says, but no sooner than asked.

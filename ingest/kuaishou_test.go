@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -353,59 +352,4 @@ func TestResolveShortLink(t *testing.T) {
 	if s.lastCookies() != "" {
 		t.Error("a short link got the cookie")
 	}
-}
-
-func TestPacer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPacer(time.Second)
-		took := func() time.Duration {
-			begin := time.Now()
-			if !p.wait(t.Context()) {
-				return -1
-			}
-			return time.Since(begin)
-		}
-		if first, second := took(), took(); first != 0 || second != time.Second {
-			t.Errorf("turns after %v and %v, want 0 and 1s", first, second)
-		}
-		p.refused()
-		if got := took(); got != 3*time.Second {
-			t.Errorf("after a refusal: %v, want 3s", got)
-		}
-		for range 10 {
-			p.refused()
-		}
-		if got := took(); got != -1 {
-			t.Errorf("after many refusals: waited %v, want to be sent away", got)
-		}
-		time.Sleep(maxPace + time.Second)
-		if got := took(); got != 0 {
-			t.Errorf("after the longest pause: %v, want a turn at once", got)
-		}
-		p.accepted()
-		if first, second := took(), took(); first != time.Second || second != time.Second {
-			t.Errorf("after a success: %v and %v, want 1s each", first, second)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if p.wait(ctx) {
-			t.Error("a turn for a caller that is gone")
-		}
-
-		// Of many that queue most give up: the last one does not wait for them.
-		ctx, cancel = context.WithCancel(t.Context())
-		var queue sync.WaitGroup
-		for range 50 {
-			queue.Go(func() { p.wait(ctx) })
-		}
-		synctest.Wait()
-		last := make(chan time.Duration)
-		go func() { last <- took() }()
-		synctest.Wait()
-		cancel()
-		queue.Wait()
-		if got := <-last; got > 2*time.Second {
-			t.Errorf("waited %v for callers that are gone", got)
-		}
-	})
 }

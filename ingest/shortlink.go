@@ -7,14 +7,14 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // ResolveShortLink asks what a short link stands for and returns its live ID.
 // The link is https://v.kuaishou.com/<code>, or on the client's own address. It
-// is asked without cookies, and only for where it leads.
+// is asked without cookies, and only for where it leads; each step takes a turn
+// of the exit it goes by.
 func (c *Client) ResolveShortLink(ctx context.Context, link string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
 	link = strings.TrimSpace(link)
 	if !strings.Contains(link, "://") {
 		link = "https://" + link
@@ -23,11 +23,15 @@ func (c *Client) ResolveShortLink(ctx context.Context, link string) (string, err
 	if err != nil {
 		return "", fmt.Errorf("short link %q is not an address", quotable(link))
 	}
+	call, err := c.anyCaller(link)
+	if err != nil {
+		return "", fmt.Errorf("short link %s: %w", withoutQuery(link), err)
+	}
 	for range maxRedirects {
 		if next.Host != c.base.Host && !isKuaishouHost(next.Hostname()) {
 			return "", fmt.Errorf("short link %s leads away from Kuaishou, to %s", withoutQuery(link), next.Host)
 		}
-		if next, err = c.location(ctx, next); err != nil {
+		if next, err = call.location(ctx, next); err != nil {
 			return "", fmt.Errorf("short link %s: %w", withoutQuery(link), err)
 		}
 		// A simulator's links lead to its own address.
@@ -41,14 +45,29 @@ func (c *Client) ResolveShortLink(ctx context.Context, link string) (string, err
 	return "", fmt.Errorf("short link %s leads to no live", withoutQuery(link))
 }
 
+// anyCaller makes calls that are about no room.
+func (c *Client) anyCaller(text string) (caller, error) {
+	c.accounts.look()
+	account := c.accounts.choose(text, nil)
+	if account == nil {
+		return caller{}, errors.New(c.accounts.refusal(text).Reason)
+	}
+	return caller{client: c, account: account, deadline: time.Now().Add(c.timeout), attempt: new(attempt)}, nil
+}
+
 // location returns where an address redirects to.
-func (c *Client) location(ctx context.Context, from *url.URL) (*url.URL, error) {
+func (c caller) location(ctx context.Context, from *url.URL) (*url.URL, error) {
+	if err := c.turn(ctx); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.client.timeout)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("User-Agent", c.userAgent)
-	response, err := c.transport.RoundTrip(request)
+	request.Header.Set("User-Agent", c.client.userAgent)
+	response, err := c.account.transport.RoundTrip(request)
 	if err != nil {
 		return nil, withoutURL(err)
 	}

@@ -21,13 +21,19 @@ import (
 // kuaishouFlags say how Kuaishou is asked.
 type kuaishouFlags struct {
 	KuaishouURL  string        `help:"Where Kuaishou's pages are." default:"https://live.kuaishou.com" placeholder:"URL"`
-	CookieFile   string        `help:"File with the cookies of your own browser: a Cookie header line, or cookies.txt. Reread when it changes." type:"path" placeholder:"FILE"`
-	PageInterval time.Duration `help:"Least time between two look-ups of rooms; below 0: none. Faster gets an address refused." default:"1s"`
+	Accounts     string        `help:"File of accounts, each with cookies, and if you like a proxy and a rate; rooms are spread over them. Reread when it changes." type:"path" placeholder:"FILE"`
+	CookieFile   string        `help:"Instead, for one account: file with the cookies of your own browser: a Cookie header line, or cookies.txt. Reread when it changes." type:"path" placeholder:"FILE"`
+	PageInterval time.Duration `help:"Least time between two calls from one address, for all rooms and accounts together; below 0: none. Faster gets an address refused." default:"1s"`
 }
 
 // client makes the HTTP client that looks rooms up.
 func (f kuaishouFlags) client(logger *slog.Logger) (*ingest.Client, error) {
-	return ingest.NewClient(ingest.ClientOptions{BaseURL: f.KuaishouURL, CookieFile: f.CookieFile, MinInterval: f.PageInterval, Logger: logger})
+	if f.Accounts != "" && f.CookieFile != "" {
+		return nil, exitError{exitUsage, "--accounts and --cookie-file are both given; put the cookie file into the accounts file"}
+	}
+	return ingest.NewClient(ingest.ClientOptions{
+		BaseURL: f.KuaishouURL, Accounts: f.Accounts, CookieFile: f.CookieFile, MinInterval: f.PageInterval, Logger: logger,
+	})
 }
 
 // ingestFlags tune the ingester.

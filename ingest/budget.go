@@ -1,0 +1,225 @@
+package ingest
+
+import (
+	"container/heap"
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// budget gives the calls of one exit their turns. Two turns are never closer
+// than the interval, whoever they are for: in any time of d there are at most
+// d/interval + 1. Those who wait are served by their deadlines, the earliest
+// first. As a deadline is set once, when somebody asks, everybody's comes.
+type budget struct {
+	interval time.Duration // 0: no bound
+
+	mu    sync.Mutex // covers all below, and the fields of its lines that say so
+	next  time.Time  // when the next turn may begin
+	lines []*line
+	alarm *time.Timer // wakes serve for the next turn
+	asked uint64      // how often a turn was asked for
+	given tally
+}
+
+// line is where the calls of one account wait for their turns at its exit.
+type line struct {
+	budget   *budget
+	interval time.Duration // the account's own least time between two calls
+
+	next    time.Time // guarded by budget.mu
+	waiting waiters   // guarded by budget.mu
+}
+
+// waiter is one call that waits.
+type waiter struct {
+	deadline time.Time
+	number   uint64    // in the order of asking, for equal deadlines
+	place    int       // in the line; -1 when it is not there any more
+	turn     chan bool // told once: true when it is its turn, false when it is sent away
+}
+
+func newBudget(interval time.Duration) *budget {
+	b := &budget{interval: interval}
+	b.alarm = time.AfterFunc(time.Hour, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.serve()
+	})
+	b.alarm.Stop()
+	return b
+}
+
+// open adds a line whose calls are also interval apart.
+func (b *budget) open(interval time.Duration) *line {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := &line{budget: b, interval: interval}
+	b.lines = append(b.lines, l)
+	return l
+}
+
+// close takes the line out and sends away those who wait in it.
+func (l *line) close() {
+	l.sendAway()
+	b := l.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lines = slices.DeleteFunc(b.lines, func(other *line) bool { return other == l })
+}
+
+// wait returns true when it is the caller's turn, and false when ctx is done or
+// the line is sent away. A caller that gives up leaves its turn to the next.
+func (l *line) wait(ctx context.Context, deadline time.Time) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	b := l.budget
+	w := &waiter{deadline: deadline, turn: make(chan bool, 1)}
+	b.mu.Lock()
+	b.asked++
+	w.number = b.asked
+	heap.Push(&l.waiting, w)
+	b.serve()
+	b.mu.Unlock()
+	select {
+	case ok := <-w.turn:
+		return ok
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if w.place >= 0 {
+		heap.Remove(&l.waiting, w.place)
+		b.serve()
+		return false
+	}
+	return <-w.turn // it came at the same moment
+}
+
+// sendAway has all who wait in the line go without a turn.
+func (l *line) sendAway() {
+	l.budget.mu.Lock()
+	defer l.budget.mu.Unlock()
+	for len(l.waiting) > 0 {
+		heap.Pop(&l.waiting).(*waiter).turn <- false
+	}
+}
+
+// serve gives the turns that may begin now and sets the alarm for the next one.
+// The caller holds mu.
+func (b *budget) serve() {
+	b.alarm.Stop()
+	for now := time.Now(); ; {
+		l, at := b.first(now)
+		if l == nil {
+			return
+		}
+		if wait := at.Sub(now); wait > 0 {
+			b.alarm.Reset(wait)
+			return
+		}
+		b.next, l.next = now.Add(b.interval), now.Add(l.interval)
+		b.given.add(now)
+		heap.Pop(&l.waiting).(*waiter).turn <- true
+	}
+}
+
+// first answers the line to serve next, nil when nobody waits, and when: of
+// those that may be served the soonest the one with the earliest deadline.
+func (b *budget) first(now time.Time) (chosen *line, at time.Time) {
+	for _, l := range b.lines {
+		if len(l.waiting) == 0 {
+			continue
+		}
+		ready := now
+		for _, next := range []time.Time{b.next, l.next} {
+			if next.After(ready) {
+				ready = next
+			}
+		}
+		if chosen == nil || ready.Before(at) || ready.Equal(at) && l.waiting[0].before(chosen.waiting[0]) {
+			chosen, at = l, ready
+		}
+	}
+	return chosen, at
+}
+
+// waitingNow is how many calls wait for a turn.
+func (b *budget) waitingNow() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, l := range b.lines {
+		n += len(l.waiting)
+	}
+	return n
+}
+
+// calls are all the turns given so far, and those of the last minute.
+func (b *budget) calls() (all uint64, lastMinute int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.given.all, b.given.lastMinute(time.Now())
+}
+
+func (w *waiter) before(other *waiter) bool {
+	if w.deadline.Equal(other.deadline) {
+		return w.number < other.number
+	}
+	return w.deadline.Before(other.deadline)
+}
+
+// waiters are a heap, the earliest deadline first.
+type waiters []*waiter
+
+func (q waiters) Len() int           { return len(q) }
+func (q waiters) Less(i, j int) bool { return q[i].before(q[j]) }
+func (q waiters) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i, j
+}
+
+func (q *waiters) Push(x any) {
+	w := x.(*waiter)
+	w.place = len(*q)
+	*q = append(*q, w)
+}
+
+func (q *waiters) Pop() any {
+	last := len(*q) - 1
+	w := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	w.place = -1
+	return w
+}
+
+// tally counts turns: all, and by the second for the last minute.
+type tally struct {
+	all     uint64
+	seconds [60]struct {
+		at int64 // Unix
+		n  int
+	}
+}
+
+func (t *tally) add(now time.Time) {
+	t.all++
+	second := &t.seconds[now.Unix()%60]
+	if second.at != now.Unix() {
+		second.at, second.n = now.Unix(), 0
+	}
+	second.n++
+}
+
+func (t *tally) lastMinute(now time.Time) int {
+	sum := 0
+	for _, second := range t.seconds {
+		if second.at > now.Unix()-60 {
+			sum += second.n
+		}
+	}
+	return sum
+}

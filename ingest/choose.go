@@ -1,0 +1,192 @@
+package ingest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// maxTries is how many accounts one look-up is made with at most, the further
+// ones after refusals.
+const maxTries = 3
+
+// choose answers the account for a room: of those that can be used the one that
+// draws it most. It is nil when there is none, but for those tried before and
+// those behind the same exits.
+func (s *accounts) choose(liveID string, tried []*account) *account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	var chosen *account
+	for _, a := range s.list {
+		if !a.usable(now) || excluded(a, tried) {
+			continue
+		}
+		if chosen == nil || a.weight(liveID) > chosen.weight(liveID) {
+			chosen = a
+		}
+	}
+	return chosen
+}
+
+// excluded says whether an account was tried, or another behind its exit: what
+// was refused is not asked again at once from the same address.
+func excluded(a *account, tried []*account) bool {
+	for _, t := range tried {
+		if t == a || t.exit == a.exit {
+			return true
+		}
+	}
+	return false
+}
+
+// judged notes what an answer meant for the account that got it.
+func (s *accounts) judged(a *account, t trouble) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	switch t.state {
+	case StateRateLimited:
+		a.health.backOff(now, t)
+		a.exit.health.backOff(now, t)
+		s.refused(a, t)
+	case StateCaptcha:
+		a.health.takeOut(now, s.returns(a, now), t)
+		s.refused(a, t)
+	case StateLoginRequired:
+		if a.loggedIn {
+			a.health.takeOut(now, time.Time{}, t)
+		} else if t.call == socketCall {
+			a.noSocket = now.Add(guestSocketPause)
+		}
+		s.refused(a, t)
+	case StateUnreachable:
+	default:
+		before := a.health.state != "" || a.exit.health.state != ""
+		a.health.didWell(now, t.call)
+		a.exit.health.didWell(now, t.call)
+		if before {
+			s.changes++
+		}
+	}
+}
+
+// returns is when an account that was asked for a captcha is tried again. Where
+// the operator can change something it waits for that; a guest without cookies
+// has nothing to change.
+func (s *accounts) returns(a *account, now time.Time) time.Time {
+	if a.spec.cookies != "" {
+		return time.Time{}
+	}
+	return now.Add(maxRest)
+}
+
+// proxyFailed notes that an exit's proxy does not take calls.
+func (s *accounts) proxyFailed(a *account, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := trouble{state: StateUnreachable, reason: quotable(err.Error()), call: proxyCall}
+	a.exit.health.backOff(time.Now(), t)
+	s.refused(a, t)
+}
+
+// refused counts a refusal, and sends away the calls of accounts that must not
+// make them now. The caller holds mu.
+func (s *accounts) refused(a *account, t trouble) {
+	a.refusals++
+	s.changes++
+	now := time.Now()
+	for _, other := range s.list {
+		if other.exit == a.exit && !other.usable(now) {
+			other.line.sendAway()
+		}
+	}
+	if rest, resting := a.resting(now); resting {
+		s.logger.Warn("no calls are made by "+a.String(), "state", t.state, "reason", t.reason, "until", untilText(rest.until))
+	}
+}
+
+// mayCall says whether a call that has its turn may be made, and counts it.
+func (s *accounts) mayCall(a *account) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !a.usable(time.Now()) {
+		return false
+	}
+	a.calls++
+	return true
+}
+
+// socketRefused says until when websocketinfo is not asked by a guest; zero when
+// it may be.
+func (s *accounts) socketRefused(a *account) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Now().Before(a.noSocket) {
+		return a.noSocket
+	}
+	return time.Time{}
+}
+
+// wait is how long until a room that was refused can be looked up with some
+// account; false when that is up to the operator. That a login is needed a guest
+// is told the next time, too.
+func (s *accounts) wait(refused State) (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	wait, found := time.Duration(0), false
+	for _, a := range s.list {
+		rest, resting := a.resting(now)
+		if resting && rest.until.IsZero() || refused == StateLoginRequired && !a.loggedIn {
+			continue
+		}
+		left := soonest
+		if resting {
+			left = max(rest.until.Sub(now), time.Second)
+		}
+		if !found || left < wait {
+			wait, found = left, true
+		}
+	}
+	// Rooms that wait for the same moment do not all come at it.
+	return wait + time.Duration(rand.Float64()*float64(wait)/10), found
+}
+
+// refusal is the answer to a look-up of a room when no account can be used: what
+// its own account was refused with, or the one that can be used the soonest.
+func (s *accounts) refusal(liveID string) Resolution {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	var speaker *account
+	var why health
+	for _, a := range s.list {
+		rest, resting := a.resting(now)
+		if !resting {
+			continue
+		}
+		sooner := !rest.until.IsZero() && (why.until.IsZero() || rest.until.Before(why.until))
+		if speaker == nil || sooner || rest.until.Equal(why.until) && a.weight(liveID) > speaker.weight(liveID) {
+			speaker, why = a, rest
+		}
+	}
+	if speaker == nil {
+		return Resolution{State: StateRateLimited, Reason: "the accounts that could look the room up were refused a moment ago; this room waits"}
+	}
+	var reason strings.Builder
+	fmt.Fprintf(&reason, "%s is not used until %s: %s", speaker, untilText(why.until), why.reason)
+	if n := len(s.list) - 1; n > 0 {
+		fmt.Fprintf(&reason, "; none of the other %d accounts can be used either", n)
+	}
+	return Resolution{State: why.state, Reason: reason.String(), Account: speaker.spec.name}
+}
+
+// untilText is when a rest is over, for people.
+func untilText(until time.Time) string {
+	if until.IsZero() {
+		return "its cookies are changed"
+	}
+	return until.UTC().Format("2006-01-02 15:04:05 UTC")
+}
