@@ -60,6 +60,9 @@ func (s *site) lastCookies() string {
 func (s *site) client(t *testing.T, options ClientOptions) *Client {
 	t.Helper()
 	options.BaseURL, options.MinInterval = s.URL, -1
+	if options.Resolvers == nil {
+		options.Resolvers = []string{ViaPage, ViaDetail}
+	}
 	options.Logger = slog.New(slog.NewTextHandler(&s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	client, err := NewClient(options)
 	if err != nil {

@@ -213,6 +213,12 @@ func (r *recorder) Resolve(ctx context.Context, _ string, _ time.Duration) (Reso
 	return answer, ctx.Err()
 }
 
+func (r *recorder) Recall(context.Context, string, string, map[string]int64, time.Duration) (History, error) {
+	return History{State: StateUnreachable, Reason: "no recall was expected"}, nil
+}
+
+func (r *recorder) Over(context.Context, string, string) bool { return false }
+
 func (r *recorder) frame(kuaishou.PayloadType, int) {}
 
 func (r *recorder) reconnect(cause string) { r.causes = append(r.causes, cause) }
