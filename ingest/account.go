@@ -30,6 +30,7 @@ type account struct {
 	// Guarded by accounts.mu.
 	health   health
 	noSocket time.Time // a guest: until when websocketinfo is not asked
+	since    time.Time // when it was read
 	gone     bool      // the operator took it out, or changed it
 	calls    uint64
 	refusals uint64
@@ -42,7 +43,7 @@ func newAccount(spec accountSpec, host *url.URL, base http.RoundTripper, exit *e
 	if err != nil {
 		return nil, err
 	}
-	a := &account{spec: spec, jar: jar, loggedIn: loggedIn, proxy: spec.exitProxy(), transport: base, exit: exit}
+	a := &account{spec: spec, jar: jar, loggedIn: loggedIn, proxy: spec.exitProxy(), transport: base, exit: exit, since: time.Now()}
 	if a.proxy != nil {
 		a.transport = proxied(base, a.proxy)
 	}

@@ -24,13 +24,13 @@ type accounts struct {
 	interval  time.Duration // between two calls of an exit
 	logger    *slog.Logger
 
-	mu      sync.Mutex // covers all below, and the fields of accounts and exits that say so; budgets' locks come after it
-	list    []*account // in the order of the file
-	exits   map[string]*exit
-	files   map[string]stamp // what was looked at, as it was then
-	warned  map[string]bool  // files that everybody can read
-	fresh   bool             // an account was added or came back since takeFresh
-	changes uint64           // goes up with everything that a status tells
+	mu     sync.Mutex // covers all below, and the fields of accounts and exits that say so; budgets' locks come after it
+	list   []*account // in the order of the file
+	exits  map[string]*exit
+	files  map[string]stamp // what was looked at, as it was then
+	warned map[string]bool  // files whose permissions were looked at
+	fresh  bool             // an account was added or changed since takeFresh
+	held   map[string]int   // rooms, by live ID
 }
 
 // newAccounts reads the accounts. Everything in them must be in order.
@@ -40,7 +40,7 @@ func newAccounts(base *url.URL, source accountSource, transport http.RoundTrippe
 	}
 	s := &accounts{
 		base: base, source: source, transport: transport, interval: interval, logger: logger,
-		exits: make(map[string]*exit), files: make(map[string]stamp), warned: make(map[string]bool),
+		exits: make(map[string]*exit), files: make(map[string]stamp), warned: make(map[string]bool), held: make(map[string]int),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,7 +169,6 @@ func (s *accounts) replace(specs []accountSpec) error {
 		}
 	}
 	s.list, s.exits = list, exits
-	s.changes++
 	return nil
 }
 
@@ -221,8 +220,8 @@ func (s *accounts) close() {
 	}
 }
 
-// takeFresh says whether an account was added, changed or has come back since it
-// was called last: then rooms that were refused are worth another look.
+// takeFresh says whether an account was added or changed since it was called
+// last: then rooms that were refused are worth another look.
 func (s *accounts) takeFresh() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,13 +18,20 @@ func (s *accounts) choose(liveID string, tried []*account) *account {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
+	return s.heaviest(liveID, func(a *account) bool { return a.usable(now) && !excluded(a, tried) })
+}
+
+// heaviest is the account that draws a room most, of those that are fit; nil
+// when none is. The caller holds mu.
+func (s *accounts) heaviest(liveID string, fit func(*account) bool) *account {
 	var chosen *account
+	var most uint64
 	for _, a := range s.list {
-		if !a.usable(now) || excluded(a, tried) {
+		if !fit(a) {
 			continue
 		}
-		if chosen == nil || a.weight(liveID) > chosen.weight(liveID) {
-			chosen = a
+		if weight := a.weight(liveID); chosen == nil || weight > most {
+			chosen, most = a, weight
 		}
 	}
 	return chosen
@@ -63,12 +70,8 @@ func (s *accounts) judged(a *account, t trouble) {
 		s.refused(a, t)
 	case StateUnreachable:
 	default:
-		before := a.health.state != "" || a.exit.health.state != ""
 		a.health.didWell(now, t.call)
 		a.exit.health.didWell(now, t.call)
-		if before {
-			s.changes++
-		}
 	}
 }
 
@@ -95,7 +98,6 @@ func (s *accounts) proxyFailed(a *account, err error) {
 // make them now. The caller holds mu.
 func (s *accounts) refused(a *account, t trouble) {
 	a.refusals++
-	s.changes++
 	now := time.Now()
 	for _, other := range s.list {
 		if other.exit == a.exit && !other.usable(now) {

@@ -124,6 +124,7 @@ func (i *Ingester) hear(ctx context.Context, live Live, report func(Report), log
 	if err != nil {
 		return Report{State: StateInvalid, Reason: err.Error(), RetryAfter: i.o.Client.retry.After(StateInvalid)}
 	}
+	defer i.o.Client.accounts.hold(liveID)()
 	heard := room{
 		liveID: liveID, epoch: live.Epoch, endpoint: live.Endpoint,
 		resolver: i.o.Client, frames: i.frames, connector: i.sockets, retry: i.o.Client.retry,

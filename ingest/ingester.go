@@ -86,6 +86,7 @@ func NewIngester(o Options) *Ingester {
 	}
 	i.coverage = newCoverageLog(i.frames, o.Lives.worker, i.metrics, o.Logger)
 	i.metrics.watchSpool(o.Registerer, o.Spool)
+	o.Registerer.MustRegister(newAccountsCollector(o.Client.accounts))
 	return i
 }
 
@@ -113,6 +114,8 @@ func (i *Ingester) Run(taking, working context.Context) error {
 	defer stopListening()
 	var listening sync.WaitGroup
 	listening.Go(func() { i.o.Lives.Listen(listen, i.wakeUp) })
+	accounts := accountsTender{client: i.o.Client, lives: i.o.Lives, logger: i.o.Logger}
+	listening.Go(func() { accounts.run(listen, working) })
 
 	failed := i.claimRooms(taking, loaded)
 	if failed == nil && i.failed == nil && i.o.HandoverTimeout > 0 {

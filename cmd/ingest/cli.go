@@ -50,6 +50,7 @@ type cli struct {
 	Run      runCommand      `cmd:"" help:"Watch the rooms in lives until stopped."`
 	Demo     demoCommand     `cmd:"" help:"Show the main job end to end on this machine, against a simulated Kuaishou."`
 	Lives    livesCommand    `cmd:"" help:"List and change the rooms to watch."`
+	Accounts accountsCommand `cmd:"" help:"Show how it stands with the accounts that look rooms up, and how long a look at all rooms takes."`
 	Watch    watchCommand    `cmd:"" help:"Print one room as it happens; needs no databases."`
 	Decode   decodeCommand   `cmd:"" help:"Decode captured frames to rows, one JSON line a row."`
 	Replay   replayCommand   `cmd:"" help:"Decode the frames that are kept with today's decoder, and put the tables right."`
