@@ -67,6 +67,7 @@ type Client struct {
 	mobile    *url.URL
 	guests    guestPauses
 	command   *endpointCommand // nil: none
+	links     shortLinks
 	retry     RetryDelays
 	logger    *slog.Logger
 }
@@ -83,9 +84,9 @@ type Resolution struct {
 	// LiveStreamID only.
 	Endpoint Endpoint
 	// Via is the resolver whose answer this is.
-	Via string
-	Author   string
-	Title    string
+	Via    string
+	Author string
+	Title  string
 	// RetryAfter is when to look again; 0 when live.
 	RetryAfter time.Duration
 	// Account is the name of the account that looked the room up, or whose refusal

@@ -19,14 +19,14 @@ type StateChange struct {
 const reportSQL = `
 WITH news AS (
 	SELECT told.*, s.slot FROM live_state s
-	JOIN unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[])
-		AS told (live, epoch, state, reason, code, live_stream_id, author, title) USING (live, epoch)
+	JOIN unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[], $10::text[], $11::text[])
+		AS told (live, epoch, state, reason, code, live_stream_id, author, title, via, account) USING (live, epoch)
 	WHERE s.owner = $9
 	ORDER BY s.live, s.slot
 	FOR UPDATE OF s SKIP LOCKED
 )
 UPDATE live_state s
-SET state = n.state, reason = n.reason, code = n.code,
+SET state = n.state, reason = n.reason, code = n.code, via = n.via, account = n.account,
 	live_stream_id = coalesce(nullif(n.live_stream_id, ''), s.live_stream_id),
 	author = coalesce(nullif(n.author, ''), s.author),
 	title = coalesce(nullif(n.title, ''), s.title),
@@ -65,14 +65,16 @@ func (l *Lives) report(ctx context.Context, news map[int64]StateChange) error {
 		ids, epochs                               []int64
 		codes                                     []int32
 		states, reasons, streams, authors, titles []string
+		vias, accounts                            []string
 	)
 	for id, change := range news {
 		ids, epochs, codes = append(ids, id), append(epochs, change.Epoch), append(codes, int32(change.Code))
 		states, reasons = append(states, string(change.State)), append(reasons, storable(change.Reason))
 		streams = append(streams, storable(change.LiveStreamID))
 		authors, titles = append(authors, storable(change.Author)), append(titles, storable(change.Title))
+		vias, accounts = append(vias, change.Via), append(accounts, storable(change.Account))
 	}
-	rows, err := l.pool.Query(ctx, reportSQL, ids, epochs, states, reasons, codes, streams, authors, titles, l.worker)
+	rows, err := l.pool.Query(ctx, reportSQL, ids, epochs, states, reasons, codes, streams, authors, titles, l.worker, vias, accounts)
 	if err != nil {
 		return err
 	}
@@ -129,7 +131,7 @@ SET owner = NULL, lease_until = NULL, changed = false, offered = false, successo
 	next_at = CASE WHEN g.finished THEN 'infinity' ELSE g.next_at END,
 	state = CASE WHEN g.finished THEN 'finished' ELSE $4 END,
 	since = CASE WHEN s.state = $4 THEN s.since ELSE now() END,
-	reason = $5, code = $7,
+	reason = $5, code = $7, via = $11, account = $12,
 	live_stream_id = coalesce(nullif($8, ''), s.live_stream_id),
 	author = coalesce(nullif($9, ''), s.author),
 	title = coalesce(nullif($10, ''), s.title),
@@ -142,7 +144,7 @@ FROM given g WHERE s.live = g.live AND s.slot = g.slot AND NOT g.excess`
 func (l *Lives) Release(ctx context.Context, id, epoch int64, last Report) error {
 	return l.call(ctx, "releasing a live", func(ctx context.Context) error {
 		_, err := l.pool.Exec(ctx, releaseSQL, id, epoch, l.worker, string(last.State), storable(last.Reason), last.RetryAfter, last.Code,
-			storable(last.LiveStreamID), storable(last.Author), storable(last.Title))
+			storable(last.LiveStreamID), storable(last.Author), storable(last.Title), last.Via, storable(last.Account))
 		return err
 	})
 }

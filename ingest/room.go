@@ -66,7 +66,7 @@ type room struct {
 	muted         bool          // it was looked up anew because only counters came
 	recalling     bool          // there is no socket: comments are recalled
 	history       *recalledHistory
-	seam          bool // a socket takes over from recalling
+	seam          bool           // a socket takes over from recalling
 	seams         sync.WaitGroup // for the polls that follow on a socket
 }
 
