@@ -84,6 +84,9 @@ func (c caller) room(ctx context.Context, liveID string) (Resolution, time.Durat
 			found.State = StateUnreachable // of an author who was just seen
 		}
 		asking.judged(found.State)
+		if found.State == StateRecall {
+			found.Reason = fmt.Sprintf("%s; %s", StateRecall.Sentence(), said.reason(-1))
+		}
 		if !found.State.aboutUs() {
 			return said.with(found), retryAfter
 		}
@@ -151,9 +154,6 @@ func (r *refusals) leave(name string) bool {
 func (r *refusals) with(found Resolution) Resolution {
 	if found.Author == "" {
 		found.Author, found.Title = r.author, r.title
-	}
-	if found.State == StateRecall {
-		found.Reason = fmt.Sprintf("%s; %s", StateRecall.Sentence(), r.reason(-1))
 	}
 	return found
 }

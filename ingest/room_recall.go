@@ -191,3 +191,16 @@ func (r *room) catchUp(ctx context.Context) {
 		}
 	})
 }
+
+// oneByOne has frames kept one at a time where that is not so by itself: those
+// of a socket and those recalled come at the same time.
+type oneByOne struct {
+	mu     sync.Mutex
+	frames frameAppender
+}
+
+func (o *oneByOne) Append(frame *kuaishou.Frame) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.frames.Append(frame)
+}

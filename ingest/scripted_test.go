@@ -183,10 +183,13 @@ type recorder struct {
 	open, most int
 	appendErr  error
 
-	live    chan struct{}
-	answers []Resolution // of look-ups, in order; the last one stays
-	lookUps int
-	log     bytes.Buffer
+	live     chan struct{}
+	answers  []Resolution // of look-ups, in order; the last one stays
+	lookUps  int
+	recalls  []History // in order; the last one stays
+	recalled int
+	over     bool // what is said of the broadcast
+	log      bytes.Buffer
 }
 
 func (r *recorder) Append(frame *kuaishou.Frame) error {
@@ -213,11 +216,25 @@ func (r *recorder) Resolve(ctx context.Context, _ string, _ time.Duration) (Reso
 	return answer, ctx.Err()
 }
 
-func (r *recorder) Recall(context.Context, string, string, map[string]int64, time.Duration) (History, error) {
-	return History{State: StateUnreachable, Reason: "no recall was expected"}, nil
+func (r *recorder) Recall(ctx context.Context, _, _ string, _ map[string]int64, _ time.Duration) (History, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recalled++
+	if len(r.recalls) == 0 {
+		return History{}, errors.New("no recall was expected")
+	}
+	answer := r.recalls[0]
+	if len(r.recalls) > 1 {
+		r.recalls = r.recalls[1:]
+	}
+	return answer, ctx.Err()
 }
 
-func (r *recorder) Over(context.Context, string, string) bool { return false }
+func (r *recorder) Over(context.Context, string, string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
+}
 
 func (r *recorder) frame(kuaishou.PayloadType, int) {}
 
@@ -240,6 +257,7 @@ func quick() timing {
 	limits := defaultTiming()
 	limits.ack = 5 * time.Second
 	limits.minHeartbeat = time.Millisecond
+	limits.recall, limits.betterFrom, limits.betterTo, limits.over = time.Millisecond, time.Hour, time.Hour, time.Hour
 	limits.reconnectFrom, limits.reconnectTo, limits.maxReconnect = time.Millisecond, 4*time.Millisecond, 10*time.Millisecond
 	return limits
 }
