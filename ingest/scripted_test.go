@@ -136,6 +136,11 @@ func (p *peer) fail(code uint32, message string) {
 	p.send(serverMessage(p.t, kuaishou.PayloadType_SC_ERROR, &kuaishou.SCWebError{Code: code, Msg: message}))
 }
 
+// sendError is fail with the window for the next try, in milliseconds.
+func (p *peer) sendError(code uint32, minDelay, maxDelay uint64) {
+	p.send(serverMessage(p.t, kuaishou.PayloadType_SC_ERROR, &kuaishou.SCWebError{Code: code, MinDelayMs: minDelay, MaxDelayMs: maxDelay}))
+}
+
 // closing says goodbye as the server does.
 func (p *peer) closing() {
 	_ = p.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
