@@ -140,9 +140,9 @@ func (c *connector) dial(ctx context.Context, address string, proxy *url.URL) (*
 		return nil, fmt.Errorf("connecting to %s: %w", u.Host, err)
 	}
 	defer done()
-	dialer := c.dialer
+	dialer := &c.dialer
 	if proxy != nil {
-		dialer.Proxy = http.ProxyURL(proxy)
+		dialer = byProxy(c.dialer, proxy)
 	}
 	conn, response, err := dialer.DialContext(ctx, address, http.Header{"Origin": {c.origin}})
 	if err != nil {
