@@ -37,6 +37,7 @@ type caller struct {
 	account  *account
 	deadline time.Time // until when the look-up is wanted; the calls queue by it
 	attempt  *attempt
+	guest    bool // calls by the account's exit, but without its cookies
 }
 
 // attempt is what became of a look-up's calls. It belongs to the look-up's
@@ -132,7 +133,11 @@ func (c caller) begin(ctx context.Context, kind string) error {
 // turn waits until the account and its exit may make a call. Each redirect is
 // one, too.
 func (c caller) turn(ctx context.Context) error {
-	if c.account.line.wait(ctx, c.deadline) && c.client.accounts.mayCall(c.account) {
+	allowed := c.client.accounts.mayCall
+	if c.guest {
+		allowed = c.client.accounts.exitIsWell
+	}
+	if c.account.line.wait(ctx, c.deadline) && allowed(c.account) {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
@@ -151,7 +156,7 @@ func (c caller) do(waiting context.Context, request *http.Request) (answer, erro
 	defer limit.Stop()
 	client := &http.Client{
 		Transport: c.account.transport,
-		Jar:       c.account.jar,
+		Jar:       c.jar(),
 		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 			if len(via) > maxRedirects {
 				return fmt.Errorf("redirected more than %d times", maxRedirects)
@@ -191,6 +196,14 @@ func (c caller) do(waiting context.Context, request *http.Request) (answer, erro
 		got.elsewhere = host
 	}
 	return got, nil
+}
+
+// jar is the account's; a guest shows no cookies and keeps none.
+func (c caller) jar() http.CookieJar {
+	if c.guest {
+		return nil
+	}
+	return c.account.jar
 }
 
 // request is the call as HTTP has it.
@@ -251,6 +264,9 @@ func retryAfter(header http.Header) time.Duration {
 func (c caller) judged(state State) {
 	if c.attempt.rests || c.attempt.known {
 		return // nobody has answered
+	}
+	if c.guest && state != StateRateLimited {
+		return // that says nothing of the account
 	}
 	c.client.accounts.judged(c.account, trouble{
 		state: state, reason: c.attempt.reason(state), call: c.attempt.call, retryAfter: c.attempt.retryAfter,

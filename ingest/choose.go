@@ -136,6 +136,36 @@ func (s *accounts) mayCall(a *account) bool {
 	return true
 }
 
+// canCall says whether calls may be made with the account now.
+func (s *accounts) canCall(a *account) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return a.usable(time.Now())
+}
+
+// exitIsWell says whether calls may be made from the account's exit now, with
+// other cookies than its own.
+func (s *accounts) exitIsWell(a *account) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !a.gone && !a.exit.health.rests(time.Now())
+}
+
+// atWell answers an account that may not be used but whose exit may, for calls
+// that need none; nil when there is none.
+func (s *accounts) atWell(liveID string) *account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	var chosen *account
+	for _, a := range s.list {
+		if !a.exit.health.rests(now) && (chosen == nil || a.weight(liveID) > chosen.weight(liveID)) {
+			chosen = a
+		}
+	}
+	return chosen
+}
+
 // socketRefused says until when websocketinfo is not asked by a guest; zero when
 // it may be.
 func (s *accounts) socketRefused(a *account) time.Time {

@@ -34,6 +34,18 @@ type timing struct {
 	maxReconnect  time.Duration
 	// stable is how long a session must have lasted for it not to be a failure.
 	stable time.Duration
+	// mute is for how long a room may bring nothing but counters before it is
+	// looked up anew; a way in that was found less than stale ago is trusted.
+	mute  time.Duration
+	stale time.Duration
+
+	// recall is the least time between two polls of the history of comments. A way
+	// to hear more is looked for after betterFrom, then less and less often down to
+	// once in betterTo; over is how often it is asked whether the live has ended.
+	recall     time.Duration
+	betterFrom time.Duration
+	betterTo   time.Duration
+	over       time.Duration
 }
 
 func defaultTiming() timing {
@@ -50,6 +62,12 @@ func defaultTiming() timing {
 		reconnectTo:   5 * time.Second,
 		maxReconnect:  time.Minute,
 		stable:        time.Minute,
+		mute:          5 * time.Minute,
+		stale:         30 * time.Minute,
+		recall:        3 * time.Second,
+		betterFrom:    30 * time.Second,
+		betterTo:      5 * time.Minute,
+		over:          time.Minute,
 	}
 }
 
@@ -83,6 +101,7 @@ type connector struct {
 	dialer  websocket.Dialer
 	origin  string
 	timing  timing
+	dials   *dialLimit
 	buffers sync.Pool // of *bytes.Buffer
 }
 
@@ -104,17 +123,28 @@ func newConnector(origin string, timing timing) *connector {
 		},
 		origin:  origin,
 		timing:  timing,
+		dials:   newDialLimit(),
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}
 }
 
-// dial opens a socket. Its errors do not hold the address, only the host.
-func (c *connector) dial(ctx context.Context, address string) (*websocket.Conn, error) {
+// dial opens a socket when it is its turn, by proxy unless that is nil. Its
+// errors do not hold the address, only the host.
+func (c *connector) dial(ctx context.Context, address string, proxy *url.URL) (*websocket.Conn, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errors.New("connecting: the address of the socket cannot be read")
 	}
-	conn, response, err := c.dialer.DialContext(ctx, address, http.Header{"Origin": {c.origin}})
+	done, err := c.dials.wait(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w", u.Host, err)
+	}
+	defer done()
+	dialer := &c.dialer
+	if proxy != nil {
+		dialer = byProxy(c.dialer, proxy)
+	}
+	conn, response, err := dialer.DialContext(ctx, address, http.Header{"Origin": {c.origin}})
 	if err != nil {
 		if response != nil {
 			return nil, fmt.Errorf("connecting to %s: refused with HTTP status %d", u.Host, response.StatusCode)

@@ -177,7 +177,7 @@ func (s *session) checkpoint() {
 func (r *room) attempt(began time.Time) *kuaishou.Frame {
 	return &kuaishou.Frame{
 		LiveId: r.liveID, LiveStreamId: r.at.LiveStreamID, SessionId: rand.Uint64(), Epoch: r.epoch,
-		Coverage: &kuaishou.Coverage{StartedAt: began.UnixMilli(), State: string(StateLive), Reconnects: uint32(r.connections)},
+		Coverage: &kuaishou.Coverage{StartedAt: began.UnixMilli(), State: string(StateLive), Reconnects: uint32(r.connections), Via: r.via},
 	}
 }
 
@@ -229,7 +229,7 @@ func (d *Decoder) coverageRow(frame *kuaishou.Frame, offset int64) {
 		ConnectedAt: happened(c.GetConnectedAt()), LastFrameAt: happened(c.GetLastFrameAt()), EndedAt: happened(c.GetEndedAt()),
 		State: validText(c.GetState()), Cause: validText(c.GetCause()), Reason: validText(c.GetReason()),
 		Code: c.GetCode(), CloseCode: uint16(c.GetCloseCode()),
-		Frames: c.GetFrames(), Bytes: c.GetBytes(), UnknownPayloads: c.GetUnknownPayloads(), Reconnects: c.GetReconnects(),
+		Frames: c.GetFrames(), Bytes: c.GetBytes(), UnknownPayloads: c.GetUnknownPayloads(), Reconnects: c.GetReconnects(), Via: validText(c.GetVia()),
 	})
 }
 

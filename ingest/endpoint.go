@@ -16,6 +16,9 @@ type Endpoint struct {
 	Token        string `json:"token"`
 	// URLs are this room's own, ws or wss, in the order to try them.
 	URLs []string `json:"websocketUrls"`
+	// Mobile says that the token is one of the mobile share page, which enters
+	// rooms a little differently.
+	Mobile bool `json:"mobile,omitempty"`
 }
 
 // UnmarshalJSON also takes the URLs from webSocketAddresses, the name they have
@@ -26,12 +29,13 @@ func (e *Endpoint) UnmarshalJSON(data []byte) error {
 		Token        string   `json:"token"`
 		URLs         []string `json:"websocketUrls"`
 		Addresses    []string `json:"webSocketAddresses"`
+		Mobile       bool     `json:"mobile"`
 	}
 	if err := json.Unmarshal(data, &form); err != nil {
 		// The error of encoding/json can quote the value, and that may be the token.
 		return errors.New(`endpoint is not of the form {"liveStreamId":"…","token":"…","websocketUrls":["wss://…"]}`)
 	}
-	*e = Endpoint{LiveStreamID: form.LiveStreamID, Token: form.Token, URLs: form.URLs}
+	*e = Endpoint{LiveStreamID: form.LiveStreamID, Token: form.Token, URLs: form.URLs, Mobile: form.Mobile}
 	if len(e.URLs) == 0 {
 		e.URLs = form.Addresses
 	}

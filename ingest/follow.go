@@ -28,7 +28,7 @@ type FollowOptions struct {
 func Follow(ctx context.Context, o FollowOptions) (Report, error) {
 	shown := &shownFrames{show: o.Rows, decoder: NewDecoder(nil)}
 	heard := room{
-		liveID: o.LiveID, resolver: o.Client, frames: shown,
+		liveID: o.LiveID, resolver: o.Client, frames: &oneByOne{frames: shown},
 		connector: newConnector(o.Client.origin(), defaultTiming()), retry: o.Client.retry,
 		report: o.State, metrics: NewMetrics(prometheus.NewRegistry()), logger: o.Logger,
 	}

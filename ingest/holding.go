@@ -2,7 +2,10 @@ package ingest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,7 +99,7 @@ func (i *Ingester) hold(ctx context.Context, h *holding) {
 		}
 		logger.Debug("room", "state", r.State, "reason", r.Reason, "code", r.Code)
 	}
-	last := live.History.planned(i.hear(ctx, live, report, logger), time.Now(), i.o.Client.retry)
+	last := live.Habits.planned(i.hear(ctx, live, report, logger), time.Now(), i.o.Client.retry)
 	if unheard {
 		i.metrics.countUnheard(false)
 	}
@@ -121,6 +124,17 @@ func (i *Ingester) hold(ctx context.Context, h *holding) {
 // hear runs the room of a row.
 func (i *Ingester) hear(ctx context.Context, live Live, report func(Report), logger *slog.Logger) Report {
 	liveID, err := ParseLiveID(live.Text)
+	if errors.Is(err, ErrShortLink) {
+		report(Report{State: StateResolving, Reason: "asking what the short link stands for"})
+		if liveID, err = i.o.Client.LiveIDOf(ctx, live.Text); err != nil {
+			return i.o.Client.unresolved(ctx, err)
+		}
+		said := report
+		report = func(r Report) {
+			r.Reason = strings.TrimPrefix(fmt.Sprintf("%s; the short link of %s", r.Reason, liveID), "; ")
+			said(r)
+		}
+	}
 	if err != nil {
 		return Report{State: StateInvalid, Reason: err.Error(), RetryAfter: i.o.Client.retry.After(StateInvalid)}
 	}

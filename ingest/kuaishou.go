@@ -29,6 +29,17 @@ type ClientOptions struct {
 	Accounts   string
 	Cookie     string
 	CookieFile string
+	// Resolvers are the ways in which rooms are looked up, in their order: see
+	// DefaultResolvers, which is the default.
+	Resolvers []string
+	// MobileURL is where byuser is asked, an address like BaseURL. Default: the
+	// constant MobileURL, or BaseURL when that is not Kuaishou's.
+	MobileURL string
+	// EndpointCommand is a program with its arguments that is run with a live ID
+	// behind them and prints how the room is entered: see docs/kuaishou.md. It is
+	// given EndpointTimeout, by default 15 s.
+	EndpointCommand []string
+	EndpointTimeout time.Duration
 	// UserAgent is by default that of a desktop browser.
 	UserAgent string
 	// Timeout bounds one request, its redirects and its body, but not the wait for
@@ -52,22 +63,30 @@ type Client struct {
 	userAgent string
 	timeout   time.Duration
 	accounts  *accounts
+	resolvers []string
+	mobile    *url.URL
+	guests    guestPauses
+	command   *endpointCommand // nil: none
+	links     shortLinks
 	retry     RetryDelays
 	logger    *slog.Logger
 }
 
 // Resolution is the answer to a look-up.
 type Resolution struct {
-	// State is StateLive, StateOffline or one of the refusals.
+	// State is StateLive, StateOffline, StateRecall or one of the refusals.
 	State State
 	// Code is Kuaishou's result code, or 0.
 	Code int
 	// Reason is a sentence for a person; empty when live.
 	Reason string
-	// Endpoint is valid when State is StateLive.
+	// Endpoint is valid when State is StateLive; when it is StateRecall it has the
+	// LiveStreamID only.
 	Endpoint Endpoint
-	Author   string
-	Title    string
+	// Via is the resolver whose answer this is.
+	Via    string
+	Author string
+	Title  string
 	// RetryAfter is when to look again; 0 when live.
 	RetryAfter time.Duration
 	// Account is the name of the account that looked the room up, or whose refusal
@@ -76,6 +95,10 @@ type Resolution struct {
 	// proxy is what the room's socket goes out by; nil: none of the account's own.
 	// It can hold a password.
 	proxy *url.URL
+	// broadcast is the LiveStreamID when it was named but no way in; down: the host
+	// did not answer as it should.
+	broadcast string
+	down      bool
 }
 
 // LogValue hides the token and the proxy.
@@ -87,13 +110,26 @@ func (r Resolution) LogValue() slog.Value {
 // NewClient returns a Client. It fails on an address that is not one and on
 // accounts that cannot be read. Close it after use.
 func NewClient(options ClientOptions) (*Client, error) {
-	raw := cmp.Or(options.BaseURL, KuaishouURL)
-	base, err := url.Parse(raw)
-	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") ||
-		base.User != nil || strings.Trim(base.Path, "/") != "" {
-		return nil, fmt.Errorf("the address of Kuaishou %q is not of the form %s", withoutQuery(raw), KuaishouURL)
+	base, err := parseSite(cmp.Or(options.BaseURL, KuaishouURL))
+	if err != nil {
+		return nil, err
 	}
-	base = &url.URL{Scheme: base.Scheme, Host: base.Host}
+	mobile := base // a simulator plays both
+	if options.MobileURL != "" || base.String() == KuaishouURL {
+		if mobile, err = parseSite(cmp.Or(options.MobileURL, MobileURL)); err != nil {
+			return nil, err
+		}
+	}
+	if options.Resolvers == nil {
+		options.Resolvers = DefaultResolvers()
+	}
+	if err := checkResolvers(options.Resolvers); err != nil {
+		return nil, err
+	}
+	command, err := newEndpointCommand(options.EndpointCommand, cmp.Or(options.EndpointTimeout, 15*time.Second))
+	if err != nil {
+		return nil, err
+	}
 	if options.Transport == nil {
 		options.Transport = http.DefaultTransport.(*http.Transport).Clone()
 	}
@@ -107,9 +143,21 @@ func NewClient(options ClientOptions) (*Client, error) {
 		userAgent: cmp.Or(options.UserAgent, defaultUserAgent),
 		timeout:   cmp.Or(options.Timeout, 15*time.Second),
 		accounts:  accounts,
+		resolvers: options.Resolvers,
+		mobile:    mobile,
+		command:   command,
 		retry:     DefaultRetryDelays().With(options.RetryDelays),
 		logger:    options.Logger,
 	}, nil
+}
+
+// parseSite reads an address without a path.
+func parseSite(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || strings.Trim(u.Path, "/") != "" {
+		return nil, fmt.Errorf("the address of Kuaishou %q is not of the form %s", withoutQuery(raw), KuaishouURL)
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
 
 // origin is the site whose pages the sockets say that they come from.
@@ -122,11 +170,7 @@ func (c *Client) Close() { c.accounts.close() }
 // What Kuaishou or the network answers is a State, never an error; the only
 // error is that of ctx.
 //
-// The room's page is asked first: it is what a browser asks first, it sets the
-// cookies that the other calls want, and it alone tells all refusals apart. Its
-// own endpoint is used when it has one, else websocketinfo is asked, once:
-// repeating that call while refused prolongs the block. livedetail says the
-// same as the page and is asked only when the page cannot be read.
+// The resolvers are asked in their order; see caller.room for what ends that.
 //
 // The answer is wanted within a time that is counted from the call: calls wait
 // for their turns, and those that are wanted soonest go first. A look-up that is
@@ -137,10 +181,40 @@ func (c *Client) Resolve(ctx context.Context, liveID string, within time.Duratio
 	if !liveIDForm.MatchString(liveID) {
 		return c.delayed(Resolution{State: StateInvalid, Reason: fmt.Sprintf("live ID %q: %s", quotable(liveID), acceptedLiveIDs)}, 0), nil
 	}
+	var said refusals // by the operator's program
+	for _, ask := range []func() (Resolution, error){
+		func() (Resolution, error) { return c.commanded(ctx, liveID, c.resolvers[0] == ViaEndpoint) },
+		func() (Resolution, error) { return c.ask(ctx, liveID, within) },
+		func() (Resolution, error) { return c.commanded(ctx, liveID, c.resolvers[0] != ViaEndpoint) },
+	} {
+		found, err := ask()
+		switch {
+		case err != nil:
+			return Resolution{}, fmt.Errorf("looking up %s: %w", liveID, err)
+		case found.State == "":
+		case !found.State.aboutUs():
+			return said.with(found), nil
+		default:
+			said.add(found, found.RetryAfter)
+		}
+	}
+	found, retryAfter := said.best()
+	found.RetryAfter = max(found.RetryAfter, retryAfter)
+	return found, nil
+}
+
+// ask looks a room up at Kuaishou, with one account after the other. A room
+// whose comments can be recalled is one that another account may get into. When
+// no account can be used, what may be asked as a guest still is. The State is
+// empty when no resolver is one of Kuaishou's.
+func (c *Client) ask(ctx context.Context, liveID string, within time.Duration) (Resolution, error) {
+	if len(c.resolvers) == 1 && c.resolvers[0] == ViaEndpoint {
+		return Resolution{}, nil
+	}
 	c.accounts.look()
 	deadline := time.Now().Add(within)
 	var tried []*account
-	var last Resolution // a refusal of an account
+	var last, recall Resolution // a refusal of an account; what is left to do
 	var asked time.Duration
 	for calls := 0; calls < maxTries; {
 		account := c.accounts.choose(liveID, tried)
@@ -151,20 +225,35 @@ func (c *Client) Resolve(ctx context.Context, liveID string, within time.Duratio
 		call := caller{client: c, account: account, deadline: deadline, attempt: new(attempt)}
 		found, retryAfter := call.room(ctx, liveID)
 		if err := ctx.Err(); err != nil {
-			return Resolution{}, fmt.Errorf("looking up %s: %w", liveID, err)
+			return Resolution{}, err
 		}
 		if call.attempt.rests {
 			continue
 		}
 		calls++
-		call.judged(found.State)
 		found.Account, found.proxy = account.spec.name, account.proxy
-		if !found.State.aboutAccount() {
+		switch {
+		case found.State == StateRecall:
+			recall = found
+		case !found.State.aboutAccount():
 			return c.delayed(found, retryAfter), nil
+		default:
+			last, asked = found, retryAfter
 		}
-		last, asked = found, retryAfter
 	}
-	return c.refused(liveID, last, asked), nil
+	if recall.State != "" {
+		return recall, nil
+	}
+	if len(tried) == 0 {
+		if account := c.accounts.atWell(liveID); account != nil {
+			call := caller{client: c, account: account, deadline: deadline}.asGuest()
+			if found, _ := call.room(ctx, liveID); ctx.Err() == nil && !found.State.aboutUs() {
+				found.proxy = account.proxy
+				return c.delayed(found, 0), nil
+			}
+		}
+	}
+	return c.refused(liveID, last, asked), ctx.Err()
 }
 
 // aboutAccount says whether s is a refusal of who asks, not of the room.
@@ -190,7 +279,7 @@ func (c *Client) refused(liveID string, last Resolution, asked time.Duration) Re
 
 // delayed sets when to look again: as the table says, but no sooner than asked.
 func (c *Client) delayed(found Resolution, asked time.Duration) Resolution {
-	if found.State != StateLive {
+	if found.State != StateLive && found.State != StateRecall {
 		found.RetryAfter = max(c.retry.After(found.State), asked)
 	}
 	return found

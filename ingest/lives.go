@@ -76,8 +76,8 @@ type Live struct {
 	Endpoint *Endpoint
 	// Epoch is the claim's. A successor's is the one that the slot will have.
 	Epoch int64
-	// History is what is known of the room's broadcasts.
-	History History
+	// Habits is what is known of the room's broadcasts.
+	Habits Habits
 }
 
 // OpenLives connects and checks that the tables are there. The caller must

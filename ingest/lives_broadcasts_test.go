@@ -74,7 +74,7 @@ func TestBroadcastsOfARoom(t *testing.T) {
 	execute(t, l, "INSERT INTO lives (live_id) VALUES ('a')")
 
 	live := claimOne(t, l)
-	if h := live.History; len(h.Starts) > 0 || h.OnAir || !h.Ended.IsZero() {
+	if h := live.Habits; len(h.Starts) > 0 || h.OnAir || !h.Ended.IsZero() {
 		t.Errorf("a new room has a history: %+v", h)
 	}
 	tellLive(t, l, live, "first")
@@ -82,14 +82,14 @@ func TestBroadcastsOfARoom(t *testing.T) {
 	release(t, l, live, Report{State: StateStopped, LiveStreamID: "first"})
 
 	live = claimOne(t, l)
-	if h := live.History; !h.OnAir || len(h.Starts) > 0 {
+	if h := live.Habits; !h.OnAir || len(h.Starts) > 0 {
 		t.Errorf("left while on air, and on air since before it was looked at: %+v", h)
 	}
 	release(t, l, live, Report{State: StateOffline})
 	wantBroadcasts(t, l, broadcast{Stream: "first", Over: true})
 
 	live = claimOne(t, l)
-	if h := live.History; h.OnAir || time.Since(h.Ended) > time.Minute {
+	if h := live.Habits; h.OnAir || time.Since(h.Ended) > time.Minute {
 		t.Errorf("found off air: %+v", h)
 	}
 	tellLive(t, l, live, "second")
@@ -97,7 +97,7 @@ func TestBroadcastsOfARoom(t *testing.T) {
 	wantBroadcasts(t, l, broadcast{Stream: "first", Over: true}, broadcast{Stream: "second", Off: true, Over: true})
 
 	live = claimOne(t, l)
-	if h := live.History; len(h.Starts) != 1 || time.Since(h.Starts[0]) > time.Minute {
+	if h := live.Habits; len(h.Starts) != 1 || time.Since(h.Starts[0]) > time.Minute {
 		t.Errorf("of two starts one is known: %+v", h)
 	}
 	release(t, l, live, Report{State: StateRateLimited})
@@ -148,7 +148,7 @@ func TestBroadcastOfUnknownStart(t *testing.T) {
 	live := claimOne(t, l)
 	tellLive(t, l, live, "s")
 	release(t, l, live, Report{State: StateEnded, LiveStreamID: "s"})
-	if h := claimOne(t, l).History; len(h.Starts) > 0 {
+	if h := claimOne(t, l).Habits; len(h.Starts) > 0 {
 		t.Errorf("seen an hour after it was off air: %+v", h)
 	}
 }

@@ -110,7 +110,7 @@ func scanLive(row pgx.CollectableRow) (Live, error) {
 		endpoint []byte
 		ended    *time.Time
 	)
-	history := &live.History
+	history := &live.Habits
 	if err := row.Scan(&live.ID, &live.Text, &endpoint, &live.Epoch, &history.Starts, &ended, &history.OnAir); err != nil {
 		return Live{}, err
 	}

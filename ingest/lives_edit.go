@@ -83,13 +83,15 @@ type LiveStatus struct {
 	HasEndpoint  bool       `db:"has_endpoint" json:"has_endpoint"`
 	Note         string     `db:"note" json:"note"`
 	CreatedAt    time.Time  `db:"created_at" json:"created_at"`
+	Via          string     `db:"via" json:"via"`
+	Account      string     `db:"account" json:"account"`
 }
 
 const listSQL = `
 SELECT id, live_id, coalesce(state, '') AS state, coalesce(reason, '') AS reason, coalesce(code, 0) AS code, since,
 	coalesce(author, '') AS author, coalesce(title, '') AS title, coalesce(live_stream_id, '') AS live_stream_id,
 	coalesce(owner, '') AS worker, coalesce(epoch, 0) AS epoch,
-	next_at, enabled, follow, priority, replicas, heard, workers, start_at, stop_at, has_endpoint, note, created_at
+	next_at, enabled, follow, priority, replicas, heard, workers, start_at, stop_at, has_endpoint, note, created_at, via, account
 FROM live_status
 ORDER BY id`
 

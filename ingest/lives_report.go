@@ -21,14 +21,14 @@ type StateChange struct {
 const reportSQL = `
 WITH news AS (
 	SELECT told.*, s.slot FROM live_state s
-	JOIN unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[])
-		AS told (live, epoch, state, reason, code, live_stream_id, author, title) USING (live, epoch)
+	JOIN unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[], $10::text[], $11::text[])
+		AS told (live, epoch, state, reason, code, live_stream_id, author, title, via, account) USING (live, epoch)
 	WHERE s.owner = $9
 	ORDER BY s.live, s.slot
 	FOR UPDATE OF s SKIP LOCKED
 ), told AS (
 	UPDATE live_state s
-	SET state = n.state, reason = n.reason, code = n.code,
+	SET state = n.state, reason = n.reason, code = n.code, via = n.via, account = n.account,
 		live_stream_id = coalesce(nullif(n.live_stream_id, ''), s.live_stream_id),
 		author = coalesce(nullif(n.author, ''), s.author),
 		title = coalesce(nullif(n.title, ''), s.title),
@@ -39,11 +39,11 @@ WITH news AS (
 ), heard AS (
 	INSERT INTO broadcasts AS b (live, live_stream_id, off_air_at)
 	SELECT t.live, t.live_stream_id, (SELECT max(o.off_air_at) FROM live_state o WHERE o.live = t.live)
-	FROM told t WHERE t.state = 'live' AND t.live_stream_id <> '' ORDER BY t.live
+	FROM told t WHERE t.state IN ('live', 'recall') AND t.live_stream_id <> '' ORDER BY t.live
 	ON CONFLICT (live, live_stream_id) DO UPDATE SET last_seen = now(), ended_at = NULL
 ), old AS (
 	SELECT b.live, b.live_stream_id FROM broadcasts b JOIN told t ON t.live = b.live
-	WHERE t.state = 'live' AND b.live_stream_id <> t.live_stream_id AND b.first_seen < now() - interval '90 days'
+	WHERE t.state IN ('live', 'recall') AND b.live_stream_id <> t.live_stream_id AND b.first_seen < now() - interval '90 days'
 	FOR UPDATE OF b SKIP LOCKED
 ), forgotten AS (
 	DELETE FROM broadcasts b USING old WHERE b.live = old.live AND b.live_stream_id = old.live_stream_id
@@ -80,14 +80,16 @@ func (l *Lives) report(ctx context.Context, news map[int64]StateChange) error {
 		ids, epochs                               []int64
 		codes                                     []int32
 		states, reasons, streams, authors, titles []string
+		vias, accounts                            []string
 	)
 	for id, change := range news {
 		ids, epochs, codes = append(ids, id), append(epochs, change.Epoch), append(codes, int32(change.Code))
 		states, reasons = append(states, string(change.State)), append(reasons, storable(change.Reason))
 		streams = append(streams, storable(change.LiveStreamID))
 		authors, titles = append(authors, storable(change.Author)), append(titles, storable(change.Title))
+		vias, accounts = append(vias, change.Via), append(accounts, storable(change.Account))
 	}
-	rows, err := l.pool.Query(ctx, reportSQL, ids, epochs, states, reasons, codes, streams, authors, titles, l.worker)
+	rows, err := l.pool.Query(ctx, reportSQL, ids, epochs, states, reasons, codes, streams, authors, titles, l.worker, vias, accounts)
 	if err != nil {
 		return err
 	}
@@ -133,7 +135,7 @@ WITH l AS (
 			SELECT FROM live_state o WHERE o.live = s.live AND o.slot <> s.slot AND o.state = 'finished'
 		)) AS finished,
 		coalesce(nullif($8, ''), s.live_stream_id) AS live_stream_id,
-		$4 IN ('offline', 'ended') AS off_air, $4 = 'ended' OR s.state = 'live' AS heard,
+		$4 IN ('offline', 'ended') AS off_air, $4 = 'ended' OR s.state IN ('live', 'recall') AS heard,
 		live_next_at(now() + CASE WHEN s.changed THEN interval '0' ELSE $6::interval END, l.enabled, l.start_at, l.stop_at) AS next_at
 	FROM l JOIN live_state s ON s.live = l.id
 	WHERE s.epoch = $2 AND s.owner = $3
@@ -142,7 +144,7 @@ WITH l AS (
 	UPDATE broadcasts b
 	SET last_seen = CASE WHEN g.heard THEN now() ELSE b.last_seen END,
 		ended_at = CASE WHEN g.off_air AND NOT EXISTS (
-			SELECT FROM live_state o WHERE o.live = g.live AND o.slot <> g.slot AND o.state = 'live' AND o.lease_until > now()
+			SELECT FROM live_state o WHERE o.live = g.live AND o.slot <> g.slot AND o.state IN ('live', 'recall') AND o.lease_until > now()
 		) THEN now() END
 	FROM given g WHERE b.live = g.live AND b.live_stream_id = g.live_stream_id AND b.ended_at IS NULL
 ), dropped AS (
@@ -153,7 +155,7 @@ SET owner = NULL, lease_until = NULL, changed = false, offered = false, successo
 	next_at = CASE WHEN g.finished THEN 'infinity' ELSE g.next_at END,
 	state = CASE WHEN g.finished THEN 'finished' ELSE $4 END,
 	since = CASE WHEN s.state = $4 THEN s.since ELSE now() END,
-	reason = $5, code = $7,
+	reason = $5, code = $7, via = $11, account = $12,
 	off_air_at = CASE WHEN g.off_air THEN now() ELSE s.off_air_at END,
 	live_stream_id = g.live_stream_id,
 	author = coalesce(nullif($9, ''), s.author),
@@ -167,7 +169,7 @@ FROM given g WHERE s.live = g.live AND s.slot = g.slot AND NOT g.excess`
 func (l *Lives) Release(ctx context.Context, id, epoch int64, last Report) error {
 	return l.call(ctx, "releasing a live", func(ctx context.Context) error {
 		_, err := l.pool.Exec(ctx, releaseSQL, id, epoch, l.worker, string(last.State), storable(last.Reason), last.RetryAfter, last.Code,
-			storable(last.LiveStreamID), storable(last.Author), storable(last.Title))
+			storable(last.LiveStreamID), storable(last.Author), storable(last.Title), last.Via, storable(last.Account))
 		return err
 	})
 }

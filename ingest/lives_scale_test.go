@@ -25,7 +25,7 @@ func TestManyLives(t *testing.T) {
 		{"claim", func() (int, error) {
 			lives, err := l.Claim(t.Context(), Claims{Limit: rows})
 			for _, live := range lives {
-				if got := len(live.History.Starts); got != historyDays-1 {
+				if got := len(live.Habits.Starts); got != historyDays-1 {
 					t.Fatalf("%d starts came with the row", got)
 				}
 				held[live.ID] = live.Epoch

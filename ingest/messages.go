@@ -26,15 +26,21 @@ func clientMessage(t kuaishou.PayloadType, payload proto.Message) ([]byte, error
 }
 
 // enterRoom is what a connection begins with. The reconnect fields are 0 on a
-// room's first connection, and then absent, as in the browser's.
+// room's first connection, and then absent, as in the browser's. The mobile
+// share page sends no page ID, but names itself.
 func enterRoom(endpoint Endpoint, reconnects, lastErrorCode uint32) *kuaishou.CSWebEnterRoom {
-	return &kuaishou.CSWebEnterRoom{
+	request := &kuaishou.CSWebEnterRoom{
 		Token:          endpoint.Token,
 		LiveStreamId:   endpoint.LiveStreamID,
 		ReconnectCount: reconnects,
 		LastErrorCode:  lastErrorCode,
-		PageId:         pageID(time.Now()),
 	}
+	if endpoint.Mobile {
+		request.Kpn, request.Kpf = "KUAISHOU_H5", "OUTSIDE_IOS_H5"
+	} else {
+		request.PageId = pageID(time.Now())
+	}
+	return request
 }
 
 // pageID is 16 random characters, an underscore and the time in milliseconds.

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// History is what is known of the earlier broadcasts of a room when it is
+// Habits are what is known of the earlier broadcasts of a room when it is
 // claimed. From it follows when the room is looked at.
-type History struct {
+type Habits struct {
 	// Starts are when broadcasts of the last historyDays began, in any order;
 	// those that were on air already when they were first seen are left out.
 	Starts []time.Time
@@ -43,7 +43,7 @@ const (
 
 // planned is the last report of a room at now with the time of the next look: for
 // those off air as the plan has it, for all others as they say themselves.
-func (h History) planned(last Report, now time.Time, retry RetryDelays) Report {
+func (h Habits) planned(last Report, now time.Time, retry RetryDelays) Report {
 	if last.State == StateOffline {
 		last.RetryAfter = h.next(now, retry[StateOffline])
 	}
@@ -54,7 +54,7 @@ func (h History) planned(last Report, now time.Time, retry RetryDelays) Report {
 // at again. Rooms without habits are looked at every cold; the others more often
 // when they are likely to begin, down to hotEvery. It looks ahead: a room is due
 // when the looks that its chances were worth in the meantime add up to one.
-func (h History) next(now time.Time, cold time.Duration) time.Duration {
+func (h Habits) next(now time.Time, cold time.Duration) time.Duration {
 	if h.OnAir {
 		h.OnAir, h.Ended = false, now
 	}
@@ -73,7 +73,7 @@ func (h History) next(now time.Time, cold time.Duration) time.Duration {
 // is looked at often is wanted at once; the others can wait for much longer than
 // they are apart, so that it is they who wait when there are more rooms than
 // calls.
-func (h History) within(now time.Time, cold time.Duration) time.Duration {
+func (h Habits) within(now time.Time, cold time.Duration) time.Duration {
 	if h.OnAir {
 		return lostWithin
 	}
@@ -87,13 +87,13 @@ func (l Live) within(now time.Time, cold time.Duration) time.Duration {
 	if l.Epoch == 1 {
 		return hotEvery
 	}
-	return l.History.within(now, cold)
+	return l.Habits.within(now, cold)
 }
 
 // every is the time between two looks at t. With a given number of calls, the
 // mean time that a broadcast goes unheard is shortest when rooms are looked at
 // in proportion to the square root of the chance that they begin.
-func (h History) every(t time.Time, cold time.Duration) time.Duration {
+func (h Habits) every(t time.Time, cold time.Duration) time.Duration {
 	hot := float64(min(hotEvery, cold))
 	return time.Duration(min(float64(cold), max(hot, hot*math.Sqrt(hotChance/h.chance(t)))))
 }
@@ -104,7 +104,7 @@ func (h History) every(t time.Time, cold time.Duration) time.Duration {
 // People's hours are China's, which has been eight hours ahead of UTC without
 // summer time since 1991. Two instants have the same hour there when whole days
 // lie between them, so that no time zone is needed.
-func (h History) chance(t time.Time) float64 {
+func (h Habits) chance(t time.Time) float64 {
 	var oldest time.Duration
 	var daily, weekly float64
 	for _, start := range h.Starts {

@@ -10,8 +10,8 @@ var monday = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
 // evenings are starts around the hour of monday on the days before it that are
 // chosen, a few minutes off it.
-func evenings(choose func(daysBefore int) bool) History {
-	var h History
+func evenings(choose func(daysBefore int) bool) Habits {
+	var h Habits
 	for n := 1; n <= historyDays; n++ {
 		if choose(n) {
 			off := time.Duration(n%5-2) * 5 * time.Minute
@@ -26,11 +26,11 @@ func TestPlannedEvery(t *testing.T) {
 	daily := evenings(func(int) bool { return true })
 	for _, test := range []struct {
 		name     string
-		history  History
+		history  Habits
 		at       time.Time
 		from, to time.Duration
 	}{
-		{"nothing is known", History{}, monday, cold, cold},
+		{"nothing is known", Habits{}, monday, cold, cold},
 		{"the hour of a daily show", daily, monday, hotEvery, hotEvery},
 		{"a quarter before it", daily, monday.Add(-15 * time.Minute), hotEvery, 45 * time.Second},
 		{"long before it", daily, monday.Add(-time.Hour), cold, cold},
@@ -40,10 +40,10 @@ func TestPlannedEvery(t *testing.T) {
 		{"Mondays only, on a Tuesday", evenings(func(n int) bool { return n%7 == 0 }), monday.Add(day), 90 * time.Second, cold},
 		{"once, yesterday", evenings(func(n int) bool { return n == 1 }), monday, hotEvery, 45 * time.Second},
 		{"once, weeks ago", evenings(func(n int) bool { return n == 24 }), monday, 90 * time.Second, cold},
-		{"just over", History{Ended: monday.Add(-time.Minute)}, monday, hotEvery, 70 * time.Second},
-		{"over for long", History{Ended: monday.Add(-time.Hour)}, monday, cold, cold},
-		{"begun a minute ago, and the only one", History{Starts: []time.Time{monday.Add(-time.Minute)}}, monday, cold, cold},
-		{"clocks that differ", History{Starts: []time.Time{monday.Add(time.Minute)}, Ended: monday.Add(time.Minute)}, monday, hotEvery, cold},
+		{"just over", Habits{Ended: monday.Add(-time.Minute)}, monday, hotEvery, 70 * time.Second},
+		{"over for long", Habits{Ended: monday.Add(-time.Hour)}, monday, cold, cold},
+		{"begun a minute ago, and the only one", Habits{Starts: []time.Time{monday.Add(-time.Minute)}}, monday, cold, cold},
+		{"clocks that differ", Habits{Starts: []time.Time{monday.Add(time.Minute)}, Ended: monday.Add(time.Minute)}, monday, hotEvery, cold},
 	} {
 		if got := test.history.every(test.at, cold); got < test.from || got > test.to {
 			t.Errorf("%s: looked at every %v, want %v to %v", test.name, got, test.from, test.to)
@@ -72,7 +72,7 @@ func TestPlannedNextIsSpread(t *testing.T) {
 	const cold, rooms = 4 * time.Minute, 1000
 	seen := make(map[time.Duration]int)
 	for range rooms {
-		wait := History{}.next(monday, cold)
+		wait := Habits{}.next(monday, cold)
 		if wait < cold*9/10 || wait > cold*11/10 {
 			t.Fatalf("the next look is %v later", wait)
 		}
@@ -92,9 +92,9 @@ func TestPlannedWithin(t *testing.T) {
 		name string
 		live Live
 	}{
-		{"on air when it was last seen", Live{Epoch: 2, History: History{OnAir: true}}},
+		{"on air when it was last seen", Live{Epoch: 2, Habits: Habits{OnAir: true}}},
 		{"new", Live{Epoch: 1}},
-		{"just over", Live{Epoch: 2, History: History{Ended: monday.Add(-time.Minute)}}},
+		{"just over", Live{Epoch: 2, Habits: Habits{Ended: monday.Add(-time.Minute)}}},
 		{"nothing is known", Live{Epoch: 2}},
 	}
 	for i := 1; i < len(order); i++ {
@@ -106,7 +106,7 @@ func TestPlannedWithin(t *testing.T) {
 	if got := evenings(func(int) bool { return true }).within(monday, cold); got != hotEvery {
 		t.Errorf("at its hour a room is wanted within %v", got)
 	}
-	if got := (History{}).within(monday, cold); got < 2*cold {
+	if got := (Habits{}).within(monday, cold); got < 2*cold {
 		t.Errorf("a room of which nothing is known is wanted within %v, and so before others that are likely to be on air", got)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/url"
+	"sync"
 	"time"
 
 	kuaishou "kslive/proto"
@@ -16,6 +18,9 @@ type resolver interface {
 	// Resolve answers every trouble but that of ctx with a State. The Endpoint of
 	// a room that is live is valid.
 	Resolve(ctx context.Context, liveID string, within time.Duration) (Resolution, error)
+	// Recall and Over are as Client's.
+	Recall(ctx context.Context, liveID, broadcast string, cursors map[string]int64, within time.Duration) (History, error)
+	Over(ctx context.Context, liveID, broadcast string) bool
 }
 
 // lookUpEvery is after how many failures in a row a room is looked up again.
@@ -41,34 +46,51 @@ type room struct {
 	logger    *slog.Logger
 
 	// What run knows by now.
-	at            Endpoint // valid, or without a LiveStreamID when not known
+	at            Endpoint  // valid, or without a Token when no way in is known
+	found         time.Time // when at was
+	via, account  string
+	proxy         *url.URL // that the socket goes out by; nil: no account's own
 	author, title string
 	connections   int           // tried so far for this broadcast
 	lastErrorCode int           // of the latest SC_ERROR
 	heard         bool          // let in at least once: its silence is an end
 	failures      int           // in a row: sessions that were not stable
+	untrusted     int           // of these, since a look-up
 	refusals      int           // look-ups refused since a session was stable
 	badTokens     int           // tokens refused since a session was stable
 	askAnew       bool          // look the room up before the next connection
 	given         bool          // at is the endpoint of the lives row
 	trouble       string        // why it is connecting again, for people
 	from, to      time.Duration // the server's window for a reconnect, 0 if not told
+	turnedAway    int           // connections in a row that were closed as soon as we had entered
+	muted         bool          // it was looked up anew because only counters came
+	recalling     bool          // there is no socket: comments are recalled
+	history       *recalledHistory
+	seam          bool           // a socket takes over from recalling
+	seams         sync.WaitGroup // for the polls that follow on a socket
 }
 
 // run hears the room until its live has ended, it cannot be heard, or ctx is
 // done, and says which. What ctx ends is taking: frames that the server sends
 // while the room is being left are still kept.
 func (r *room) run(ctx context.Context) Report {
+	defer r.seams.Wait()
 	r.askAnew = true
 	if r.endpoint != nil {
 		if err := r.endpoint.Validate(); err != nil {
 			return r.refused(ctx, time.Now(), r.last(StateInvalid, 0, err.Error()))
 		}
 		r.at, r.given, r.askAnew = *r.endpoint, true, false
+		r.via = ViaEndpoint // found is zero: nobody knows when it was
 	}
 	for {
 		if r.askAnew {
 			if last, over := r.lookUp(ctx); over {
+				return last
+			}
+		}
+		if r.recalling {
+			if last, over := r.recall(ctx); over {
 				return last
 			}
 		}
@@ -99,15 +121,18 @@ func (r *room) lookUp(ctx context.Context) (Report, bool) {
 	case err != nil:
 		found = Resolution{State: StateUnreachable, Reason: err.Error(), RetryAfter: r.retry.After(StateUnreachable)}
 	}
+	return r.learn(ctx, began, found)
+}
+
+// learn takes in the answer of a look-up that began then. It returns true when
+// the room is over.
+func (r *room) learn(ctx context.Context, began time.Time, found Resolution) (Report, bool) {
 	if found.Author != "" {
 		r.author, r.title = found.Author, found.Title
 	}
 	switch found.State {
-	case StateLive:
-		if found.Endpoint.LiveStreamID != r.at.LiveStreamID {
-			r.connections, r.lastErrorCode = 0, 0
-		}
-		r.at, r.given, r.askAnew = found.Endpoint, false, false
+	case StateLive, StateRecall:
+		r.enterBy(found)
 		return Report{}, false
 	case StateOffline, StateEnded:
 		if r.heard {
@@ -116,16 +141,30 @@ func (r *room) lookUp(ctx context.Context) (Report, bool) {
 	case StateRateLimited, StateCaptcha, StateLoginRequired, StateUnreachable:
 		// These are about us and not about the room. The token may well be good
 		// still, and where the operator gave the endpoint it is all there is.
-		if r.at.LiveStreamID != "" && r.badTokens == 0 && r.refusals == 0 {
+		if r.at.Token != "" && r.badTokens == 0 && r.refusals == 0 {
 			r.refusals++
 			r.askAnew = false
 			r.trouble = "connecting with the endpoint known; the look-up was refused: " + found.Reason
 			return Report{}, false
 		}
 	}
+	r.via, r.account = found.Via, found.Account
 	last := r.last(found.State, found.Code, found.Reason)
 	last.RetryAfter = found.RetryAfter
 	return r.refused(ctx, began, last), true
+}
+
+// enterBy has the room be entered in the way that was found.
+func (r *room) enterBy(found Resolution) {
+	if found.Endpoint.LiveStreamID != r.at.LiveStreamID {
+		r.connections, r.lastErrorCode, r.muted = 0, 0, false
+	}
+	r.recalling = found.State == StateRecall
+	if r.recalling {
+		r.trouble = found.Reason
+	}
+	r.at, r.found, r.given, r.askAnew = found.Endpoint, time.Now(), false, false
+	r.via, r.account, r.proxy = found.Via, found.Account, found.proxy
 }
 
 // connect holds one session, at the next of the room's addresses. The record
@@ -140,7 +179,7 @@ func (r *room) connect(ctx context.Context) (record *kuaishou.Frame, end ending)
 		return record, ending{cause: causeWrite, err: err}
 	}
 	r.connections++
-	conn, err := r.connector.dial(ctx, address)
+	conn, err := r.connector.dial(ctx, address, r.proxy)
 	if err != nil {
 		return record, ending{cause: causeDial, err: err}
 	}
@@ -154,7 +193,11 @@ func (r *room) connect(ctx context.Context) (record *kuaishou.Frame, end ending)
 		entered: func() {
 			r.heard, r.trouble = true, ""
 			r.tell(StateLive, 0, "")
+			r.catchUp(ctx)
 		},
+	}
+	if !r.muted && time.Since(r.found) >= r.connector.timing.stale {
+		s.mute = r.connector.timing.mute
 	}
 	s.frame.LiveId, s.frame.LiveStreamId = r.liveID, r.at.LiveStreamID
 	s.frame.SessionId, s.frame.Epoch = record.SessionId, r.epoch
@@ -165,7 +208,7 @@ func (r *room) connect(ctx context.Context) (record *kuaishou.Frame, end ending)
 // says so and has set what to do next.
 func (r *room) judge(ctx context.Context, end ending) (Report, bool) {
 	if end.entered && end.lasted >= r.connector.timing.stable {
-		r.failures, r.refusals, r.badTokens = 0, 0, 0
+		r.failures, r.untrusted, r.refusals, r.badTokens = 0, 0, 0, 0
 	}
 	if end.cause == causeAppend {
 		return r.last(StateFailed, 0, fmt.Sprintf("%s: %v", StateFailed.Sentence(), end.err)), true
@@ -174,15 +217,18 @@ func (r *room) judge(ctx context.Context, end ending) (Report, bool) {
 	if end.cause == causeRejected {
 		r.lastErrorCode = end.code
 		if state, over := r.rejected(end.code); over {
-			return r.last(state, end.code, reason), true
+			last := r.last(state, end.code, reason)
+			last.RetryAfter = max(last.RetryAfter, end.reconnectFrom)
+			return last, true
 		}
 	}
 	if ctx.Err() != nil {
 		return r.last(StateStopped, 0, StateStopped.Sentence()), true
 	}
 	r.failures++
-	if r.failures%lookUpEvery == 0 {
-		r.askAnew = true
+	r.untrusted++
+	if r.distrusts(end) || r.untrusted >= lookUpEvery {
+		r.askAnew, r.untrusted, r.turnedAway = true, 0, 0
 	}
 	if end.reconnectTo > 0 {
 		r.from, r.to = end.reconnectFrom, end.reconnectTo
@@ -192,6 +238,20 @@ func (r *room) judge(ctx context.Context, end ending) (Report, bool) {
 	r.trouble = "connecting again: " + reason
 	r.tell(StateConnecting, end.code, r.trouble)
 	return Report{}, false
+}
+
+// distrusts says whether the way a session ended speaks against the way in: the
+// broadcast is likely an old one, or the token: a bad one gets the connection
+// closed as soon as it was used. Once that can be an address that is just being
+// closed down, of a server whose rooms had better not all be looked up.
+func (r *room) distrusts(end ending) bool {
+	if end.cause == causeClosed && !end.entered {
+		r.turnedAway++
+	} else {
+		r.turnedAway = 0
+	}
+	r.muted = r.muted || end.cause == causeMute
+	return end.cause == causeMute || r.turnedAway >= 2
 }
 
 // rejected says whether an SC_ERROR is the end of the room, and in which state.
@@ -253,5 +313,6 @@ func (r *room) reportOf(state State, code int, reason string) Report {
 	return Report{
 		State: state, Code: code, Reason: reason,
 		LiveStreamID: r.at.LiveStreamID, Author: r.author, Title: r.title,
+		Via: r.via, Account: r.account,
 	}
 }

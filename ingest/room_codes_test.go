@@ -108,7 +108,7 @@ func TestRoomLooksUpAgain(t *testing.T) {
 	})
 	t.Run("another broadcast", func(t *testing.T) {
 		counts := make(chan uint32, 1)
-		s := serve(t, dropping, dropping, dropping, func(p *peer) {
+		s := serve(t, dropping, dropping, func(p *peer) {
 			counts <- p.entered().ReconnectCount
 			p.fail(601, "")
 			p.closing()

@@ -136,6 +136,11 @@ func (p *peer) fail(code uint32, message string) {
 	p.send(serverMessage(p.t, kuaishou.PayloadType_SC_ERROR, &kuaishou.SCWebError{Code: code, Msg: message}))
 }
 
+// sendError is fail with the window for the next try, in milliseconds.
+func (p *peer) sendError(code uint32, minDelay, maxDelay uint64) {
+	p.send(serverMessage(p.t, kuaishou.PayloadType_SC_ERROR, &kuaishou.SCWebError{Code: code, MinDelayMs: minDelay, MaxDelayMs: maxDelay}))
+}
+
 // closing says goodbye as the server does.
 func (p *peer) closing() {
 	_ = p.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
@@ -183,10 +188,13 @@ type recorder struct {
 	open, most int
 	appendErr  error
 
-	live    chan struct{}
-	answers []Resolution // of look-ups, in order; the last one stays
-	lookUps int
-	log     bytes.Buffer
+	live     chan struct{}
+	answers  []Resolution // of look-ups, in order; the last one stays
+	lookUps  int
+	recalls  []History // in order; the last one stays
+	recalled int
+	over     bool // what is said of the broadcast
+	log      bytes.Buffer
 }
 
 func (r *recorder) Append(frame *kuaishou.Frame) error {
@@ -213,6 +221,26 @@ func (r *recorder) Resolve(ctx context.Context, _ string, _ time.Duration) (Reso
 	return answer, ctx.Err()
 }
 
+func (r *recorder) Recall(ctx context.Context, _, _ string, _ map[string]int64, _ time.Duration) (History, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recalled++
+	if len(r.recalls) == 0 {
+		return History{}, errors.New("no recall was expected")
+	}
+	answer := r.recalls[0]
+	if len(r.recalls) > 1 {
+		r.recalls = r.recalls[1:]
+	}
+	return answer, ctx.Err()
+}
+
+func (r *recorder) Over(context.Context, string, string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
+}
+
 func (r *recorder) frame(kuaishou.PayloadType, int) {}
 
 func (r *recorder) reconnect(cause string) { r.causes = append(r.causes, cause) }
@@ -234,6 +262,7 @@ func quick() timing {
 	limits := defaultTiming()
 	limits.ack = 5 * time.Second
 	limits.minHeartbeat = time.Millisecond
+	limits.recall, limits.betterFrom, limits.betterTo, limits.over = time.Millisecond, time.Hour, time.Hour, time.Hour
 	limits.reconnectFrom, limits.reconnectTo, limits.maxReconnect = time.Millisecond, 4*time.Millisecond, 10*time.Millisecond
 	return limits
 }

@@ -43,6 +43,7 @@ const (
 	causeRejected = "rejected" // the server sent an SC_ERROR
 	causeAppend   = "append"   // frames could not be kept
 	causeLeft     = "left"     // we were told to leave
+	causeMute     = "mute"     // only counters came, while many were watching
 )
 
 // ending is how a session came to its end.
@@ -100,6 +101,8 @@ type session struct {
 	since    time.Time       // when we were let in
 	patience time.Duration   // how long the socket may be silent
 	ending   ending
+	quiet    quiet
+	mute     time.Duration // how long it may bring counters alone; 0: for ever
 }
 
 // run enters the room with hello and reads until the session is over; conn is
@@ -218,9 +221,17 @@ func (s *session) read() {
 		s.heard(t, len(data))
 		if ok {
 			s.control(t, data)
+			if s.mute > 0 {
+				s.quiet.note(t, data)
+			}
 		}
 		s.frame.Data = nil
 		s.connector.release(buffer)
+		if s.mute > 0 && s.ending.cause == "" && s.quiet.suspect(s.since, s.mute) {
+			s.ending.cause = causeMute
+			s.ending.err = fmt.Errorf("only counters came for %v while %d people were watching: the broadcast or the address is likely an old one", s.mute, s.quiet.watching)
+			return
+		}
 	}
 }
 

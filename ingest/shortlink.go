@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -80,4 +81,44 @@ func (c caller) location(ctx context.Context, from *url.URL) (*url.URL, error) {
 		return nil, errors.New("leads to something that is not an address")
 	}
 	return to, nil
+}
+
+// maxShortLinks is how many links a process remembers; past that it begins anew.
+const maxShortLinks = 10_000
+
+// shortLinks are those whose live IDs are known. What a link stands for does not
+// change.
+type shortLinks struct {
+	mu    sync.Mutex
+	known map[string]string
+}
+
+// LiveIDOf is ResolveShortLink, but a link is asked for once only.
+func (c *Client) LiveIDOf(ctx context.Context, link string) (string, error) {
+	c.links.mu.Lock()
+	liveID, known := c.links.known[link]
+	c.links.mu.Unlock()
+	if known {
+		return liveID, nil
+	}
+	liveID, err := c.ResolveShortLink(ctx, link)
+	if err != nil {
+		return "", err
+	}
+	c.links.mu.Lock()
+	defer c.links.mu.Unlock()
+	if c.links.known == nil || len(c.links.known) >= maxShortLinks {
+		c.links.known = make(map[string]string)
+	}
+	c.links.known[link] = liveID
+	return liveID, nil
+}
+
+// unresolved is the last report of a room of whose short link err is known.
+func (c *Client) unresolved(ctx context.Context, err error) Report {
+	if ctx.Err() != nil {
+		return Report{State: StateStopped, Reason: StateStopped.Sentence()}
+	}
+	// As seldom as a room off air: a link that is wrong stays so.
+	return Report{State: StateUnreachable, Reason: err.Error(), RetryAfter: c.retry.After(StateOffline)}
 }

@@ -14,6 +14,7 @@ const (
 	StateResolving     State = "resolving"      // being looked up
 	StateConnecting    State = "connecting"     // a socket is being opened, or opened again
 	StateLive          State = "live"           // being heard
+	StateRecall        State = "recall"         // comments only, by polling their history
 	StateOffline       State = "offline"        // the author is not live
 	StateEnded         State = "ended"          // the author was live and has stopped
 	StateRateLimited   State = "rate_limited"   // told to slow down
@@ -39,6 +40,8 @@ func (s State) Sentence() string {
 		return "connecting to the room"
 	case StateLive:
 		return "the room is being heard"
+	case StateRecall:
+		return "comments only, by polling"
 	case StateOffline:
 		return "the author is not live"
 	case StateEnded:
@@ -81,6 +84,10 @@ type Report struct {
 	LiveStreamID string
 	Author       string
 	Title        string
+	// Via is the resolver that found the way into the room, Account the name of
+	// the account that it was found with, or that was refused. Empty: none yet.
+	Via     string
+	Account string
 }
 
 // RetryDelays says for each state in which a room can be given up how long to

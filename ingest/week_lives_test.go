@@ -60,7 +60,7 @@ func (q *weekQueue) Pop() any {
 }
 
 // claim is claimSQL: what is due at now, with claimedHistory.
-func (l *weekLives) claim(now time.Time) (rows []*weekRow, histories []History) {
+func (l *weekLives) claim(now time.Time) (rows []*weekRow, histories []Habits) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.free) > 0 && !l.free[0].nextAt.After(now) {
@@ -70,8 +70,8 @@ func (l *weekLives) claim(now time.Time) (rows []*weekRow, histories []History) 
 	return rows, histories
 }
 
-func (r *weekRow) history(now time.Time) History {
-	var h History
+func (r *weekRow) history(now time.Time) Habits {
+	var h Habits
 	for i, b := range r.broadcasts {
 		if now.Sub(b.firstSeen) >= historyDays*day {
 			continue

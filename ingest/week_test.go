@@ -131,11 +131,11 @@ func newWeekClient(t *testing.T, site *weekSite) *Client {
 }
 
 // hold does what Ingester.hold does.
-func (w *simulatedWeek) hold(ctx context.Context, row *weekRow, history History) {
+func (w *simulatedWeek) hold(ctx context.Context, row *weekRow, history Habits) {
 	if *weekUnplanned {
-		history = History{}
+		history = Habits{}
 	}
-	live := Live{Epoch: 2, History: history} // known for long
+	live := Live{Epoch: 2, Habits: history} // known for long
 	heard := room{
 		liveID: row.room.id, within: live.within(time.Now(), w.retry[StateOffline]),
 		resolver: w.client, frames: w, connector: w.sockets, retry: w.retry,

@@ -213,7 +213,9 @@ type Coverage struct {
 	// Frames whose payload type is not known.
 	UnknownPayloads uint64 `protobuf:"varint,13,opt,name=unknown_payloads,json=unknownPayloads" json:"unknown_payloads,omitempty"`
 	// Connections of this broadcast that were tried before.
-	Reconnects    uint32 `protobuf:"varint,14,opt,name=reconnects" json:"reconnects,omitempty"`
+	Reconnects uint32 `protobuf:"varint,14,opt,name=reconnects" json:"reconnects,omitempty"`
+	// The resolver that found the way in: see live_state.via.
+	Via           string `protobuf:"bytes,15,opt,name=via" json:"via,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -346,6 +348,13 @@ func (x *Coverage) GetReconnects() uint32 {
 	return 0
 }
 
+func (x *Coverage) GetVia() string {
+	if x != nil {
+		return x.Via
+	}
+	return ""
+}
+
 var File_proto_frame_proto protoreflect.FileDescriptor
 
 const file_proto_frame_proto_rawDesc = "" +
@@ -365,7 +374,7 @@ const file_proto_frame_proto_rawDesc = "" +
 	"\fframe_number\x18\t \x01(\rR\vframeNumber\".\n" +
 	"\x06Source\x12\x11\n" +
 	"\rSOURCE_SOCKET\x10\x00\x12\x11\n" +
-	"\rSOURCE_RECALL\x10\x01\"\x93\x03\n" +
+	"\rSOURCE_RECALL\x10\x01\"\xa5\x03\n" +
 	"\bCoverage\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x1d\n" +
 	"\n" +
@@ -385,7 +394,8 @@ const file_proto_frame_proto_rawDesc = "" +
 	"\x10unknown_payloads\x18\r \x01(\x04R\x0funknownPayloads\x12\x1e\n" +
 	"\n" +
 	"reconnects\x18\x0e \x01(\rR\n" +
-	"reconnectsB\x1eZ\x15kslive/proto;kuaishou\x92\x03\x04\b\x02 \x03b\beditionsp\xe8\a"
+	"reconnects\x12\x10\n" +
+	"\x03via\x18\x0f \x01(\tR\x03viaB\x1eZ\x15kslive/proto;kuaishou\x92\x03\x04\b\x02 \x03b\beditionsp\xe8\a"
 
 var (
 	file_proto_frame_proto_rawDescOnce sync.Once

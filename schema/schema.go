@@ -277,4 +277,6 @@ type Coverage struct {
 	UnknownPayloads uint64 `json:"unknown_payloads"`
 	// Reconnects are the connections of this broadcast that were tried before.
 	Reconnects uint32 `json:"reconnects"`
+	// Via is the resolver that found the way in; recall: comments only.
+	Via string `json:"via"`
 }

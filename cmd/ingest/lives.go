@@ -139,6 +139,9 @@ func parseLives(p *process, args []string) ([]string, error) {
 	seen := make(map[string]bool)
 	for _, word := range words {
 		id, err := ingest.ParseLiveID(word)
+		if errors.Is(err, ingest.ErrShortLink) {
+			id, err = word, nil // the worker asks what it stands for
+		}
 		if err != nil {
 			return nil, exitError{exitUsage, err.Error()}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -77,7 +78,7 @@ func (c *livesCommand) heard(ctx context.Context) (map[string]ingest.Heard, erro
 
 func printLives(w io.Writer, list []listedLive) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "LIVE\tSTATE\tHEARD BY\tCOVERED\tSINCE\tWORKERS\tREASON")
+	fmt.Fprintln(table, "LIVE\tSTATE\tVIA\tHEARD BY\tCOVERED\tSINCE\tWORKERS\tREASON")
 	for _, row := range list {
 		since, covered := "-", "-"
 		if row.Since != nil {
@@ -86,8 +87,8 @@ func printLives(w io.Writer, list []listedLive) error {
 		if row.Coverage != nil && row.Coverage.Share != nil {
 			covered = fmt.Sprintf("%.1f%%", 100**row.Coverage.Share)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\n",
-			row.LiveID, row.State, row.Heard, row.Replicas, covered, since, strings.Join(row.Workers, ","), printable(row.Reason))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d/%d\t%s\t%s\t%s\t%s\n",
+			row.LiveID, row.State, cmp.Or(row.Via, "-"), row.Heard, row.Replicas, covered, since, strings.Join(row.Workers, ","), printable(row.Reason))
 	}
 	return table.Flush()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -19,7 +20,8 @@ type watchCommand struct {
 // Run prints the room until it ends or the process is told to stop.
 func (c *watchCommand) Run(p *process) error {
 	liveID, err := ingest.ParseLiveID(c.Live)
-	if err != nil {
+	isLink := errors.Is(err, ingest.ErrShortLink)
+	if err != nil && !isLink {
 		return exitError{exitUsage, err.Error()}
 	}
 	client, err := c.client(p.logger)
@@ -27,6 +29,11 @@ func (c *watchCommand) Run(p *process) error {
 		return err
 	}
 	defer client.Close()
+	if isLink {
+		if liveID, err = client.LiveIDOf(p.taking, c.Live); err != nil {
+			return err
+		}
+	}
 	show := showLines(p.stdout)
 	if c.JSON {
 		rows := newRowPrinter(p.stdout)
@@ -39,7 +46,12 @@ func (c *watchCommand) Run(p *process) error {
 	}
 	last, err := ingest.Follow(p.taking, ingest.FollowOptions{
 		LiveID: liveID, Client: client, Logger: p.logger, Rows: show,
-		State: func(r ingest.Report) { fmt.Fprintf(p.stderr, "%s: %s\n", r.State, r.Reason) },
+		State: func(r ingest.Report) {
+			if r.Via != "" {
+				r.Reason = strings.TrimPrefix(r.Reason+" [via "+r.Via+"]", " ")
+			}
+			fmt.Fprintf(p.stderr, "%s: %s\n", r.State, r.Reason)
+		},
 	})
 	switch {
 	case err != nil:

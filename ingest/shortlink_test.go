@@ -1,0 +1,38 @@
+package ingest
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestShortLinkIsAskedOnce(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/s/good" {
+			http.Redirect(w, r, "https://live.kuaishou.com/u/"+testLiveID, http.StatusFound)
+		}
+	})
+	client := s.client(t, ClientOptions{})
+	for range 3 {
+		if liveID, err := client.LiveIDOf(t.Context(), s.URL+"/s/good"); err != nil || liveID != testLiveID {
+			t.Errorf("%q, %v", liveID, err)
+		}
+	}
+	if asked := len(s.paths()); asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+	_, err := client.LiveIDOf(t.Context(), s.URL+"/s/bad")
+	if err == nil {
+		t.Fatal("a link to nowhere has no error")
+	}
+	last := client.unresolved(t.Context(), err)
+	if last.State != StateUnreachable || !strings.Contains(last.Reason, "leads to no live") || last.RetryAfter <= 0 {
+		t.Errorf("ended with %+v", last)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if last := client.unresolved(ctx, err); last.State != StateStopped {
+		t.Errorf("when told to stop: %+v", last)
+	}
+}
