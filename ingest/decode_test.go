@@ -88,8 +88,8 @@ func TestEveryColumnIsMapped(t *testing.T) {
 		NewDecoder(nil).Decode(frame, 1, &batch)
 	}
 	unsent := map[string]bool{ // the feeds have no such field, or the sample's value says so
-		"room_stats.like_count_exact": true,
-		"shares.origin_user_id":       true, "notices.origin_user_id": true, "viewers.origin_user_id": true, "red_packs.origin_user_id": true,
+		"room_stats.like_count_exact": true, "combo_comments.other_fields": true, "rankings.other_fields": true,
+		"shares.origin_user_id": true, "notices.origin_user_id": true, "viewers.origin_user_id": true, "red_packs.origin_user_id": true,
 	}
 	for rows := range batch.All() {
 		for c, column := range rows.Columns {
@@ -193,9 +193,8 @@ func TestNoRows(t *testing.T) {
 			t.Errorf("%v: rows are %s", kind, rowsJSON(t, batch))
 		}
 	}
-	quiet := encoded(t, &kuaishou.SCWebFeedPush{PushInterval: 2000, CommentCursor: "c"})
-	if batch := decoded(sampleFrame(t, kuaishou.PayloadType_SC_FEED_PUSH, quiet)); batch.Len() > 0 {
-		t.Errorf("a 310 without counters and feeds: rows are %s", rowsJSON(t, batch))
+	if batch := decoded(sampleFrame(t, kuaishou.PayloadType_SC_FEED_PUSH, nil)); batch.Len() > 0 {
+		t.Errorf("an empty 310: rows are %s", rowsJSON(t, batch))
 	}
 }
 
@@ -264,8 +263,8 @@ func TestRowsAreBounded(t *testing.T) {
 	}
 }
 
-// Unknown fields are reported by message and number, at any depth, and do not
-// change the rows.
+// Unknown fields are reported by message and number, at any depth, and kept
+// where the fields without a column are.
 func TestUnknownFieldsAreReported(t *testing.T) {
 	unknown := protowire.AppendVarint(protowire.AppendTag(nil, 99, protowire.VarintType), 5)
 	segment := bytes.Join([][]byte{nested(1, unknown), unknown}, nil)
@@ -284,7 +283,16 @@ func TestUnknownFieldsAreReported(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if len(batch.Comments) != 1 || batch.Comments[0].UserID != "u" || batch.Len() != 1 {
-		t.Errorf("rows are %s", rowsJSON(t, &batch))
+	if len(batch.Comments) != 1 || batch.Comments[0].UserID != "u" || len(batch.RoomEvents) != 2 || batch.Len() != 3 {
+		t.Fatalf("rows are %s", rowsJSON(t, &batch))
+	}
+	kept := `{"user":{"?99":5},"senderState":{"userStateSegment":[{"iconSegment":{"?99":5},"?99":5}],"?99":5},"?99":5}`
+	if got := batch.Comments[0].OtherFields; got != kept {
+		t.Errorf("the comment has %s, want %s", got, kept)
+	}
+	for i, part := range []string{"", "envelope"} {
+		if event := batch.RoomEvents[i]; event.Part != part || event.Message != `{"?99":5}` {
+			t.Errorf("room event %d is %+v", i, event)
+		}
 	}
 }
