@@ -211,6 +211,7 @@ func TestUndecodedFrames(t *testing.T) {
 		"garbage":       {[]byte("hello"), schema.Undecoded{PayloadTypeName: "UNKNOWN", Payload: []byte("hello"), Error: "reading the envelope: message has an impossible field number, wire type or length"}},
 		"gzip cut":      {wrap(310, 2, packed[:9]), schema.Undecoded{PayloadType: 310, PayloadTypeName: "SC_FEED_PUSH", Payload: packed[:9], Error: "gzip payload is cut off"}},
 		"AES":           {wrap(829, 3, []byte("x")), schema.Undecoded{PayloadType: 829, PayloadTypeName: "SC_COMMENT_ZONE_RICH_TEXT", Payload: []byte("x"), Error: "AES payload of 1 bytes is not a whole number of blocks"}},
+		"compression":   {wrap(310, 7, []byte("x")), schema.Undecoded{PayloadType: 310, PayloadTypeName: "SC_FEED_PUSH", Payload: []byte("x"), Error: "unknown compression type 7"}},
 		"no message":    {wrap(594, 1, []byte("\x08\x01")), schema.Undecoded{PayloadType: 594, PayloadTypeName: payloadTypeName(594), Payload: []byte("\x08\x01"), Error: "no message known for this payload type"}},
 		"packed":        {sealed(t, 1051, []byte("plain"), 2), schema.Undecoded{PayloadType: 1051, PayloadTypeName: payloadTypeName(1051), Payload: []byte("plain"), Error: "no message known for this payload type"}},
 		"unknown type":  {wrap(2_000_001, 1, []byte("y")), schema.Undecoded{PayloadType: 2_000_001, Payload: []byte("y"), Error: "payload type is not known"}},

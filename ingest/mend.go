@@ -15,8 +15,11 @@ func mend(m protoreflect.Message, data []byte) bool {
 	fields := fieldReader{rest: data}
 	for fields.next() {
 		one := m.New()
-		if proto.Unmarshal(fields.whole, one.Interface()) != nil && !mendField(one, fields) {
-			one.SetUnknown(fields.whole)
+		if proto.Unmarshal(fields.whole, one.Interface()) != nil {
+			one = m.New() // without what was read until it failed
+			if !mendField(one, fields) {
+				one.SetUnknown(fields.whole)
+			}
 		}
 		proto.Merge(m.Interface(), one.Interface())
 	}
