@@ -43,6 +43,8 @@ type Decoder struct {
 	event       schema.Event
 	batch       *schema.Batch
 
+	json []byte // of other
+
 	// The feeds that come most often.
 	comment kuaishou.WebCommentFeed
 	like    kuaishou.WebLikeFeed
@@ -191,6 +193,19 @@ func (d *Decoder) unmarshal(p part, message proto.Message) bool {
 	return true
 }
 
+// other is what of a message has no column.
+func (d *Decoder) other(left rest, message proto.Message) (row schema.Other) {
+	const keep = 64 << 10
+	d.json = left.append(d.json[:0], message.ProtoReflect())
+	if len(d.json) > len("{}") {
+		row.OtherFields = string(d.json)
+	}
+	if cap(d.json) > keep {
+		d.json = nil
+	}
+	return row
+}
+
 // otherFields is what the fields of a payload that stand in no row of it say, as
 // JSON. They are encoded one after the other in fields; message is of their type.
 func (d *Decoder) otherFields(fields []byte, message proto.Message) string {
@@ -219,8 +234,8 @@ func (d *Decoder) envelope(message *kuaishou.SocketMessage) {
 	if message == nil {
 		return
 	}
-	if said := envelopeRest.of(message); said != "" {
-		d.addRoomEvent(part{name: "envelope", raw: []byte(said)}, []byte(said))
+	if said := []byte(d.other(envelopeRest, message).OtherFields); len(said) > 0 {
+		d.addRoomEvent(part{name: "envelope", raw: said}, said)
 	}
 }
 

@@ -84,7 +84,7 @@ func (d *Decoder) commentFeed(p part) {
 		Color:      validText(feed.Color),
 		DeviceHash: validText(feed.DeviceHash),
 		SortRank:   feed.SortRank,
-		Other:      schema.Other{OtherFields: left.of(feed)},
+		Other:      d.other(left, feed),
 	})
 }
 
@@ -98,7 +98,7 @@ func (d *Decoder) comboCommentFeed(p part) {
 		FeedID:     validText(feed.Id),
 		Content:    validText(feed.Content),
 		ComboCount: feed.ComboCount,
-		Other:      schema.Other{OtherFields: comboCommentRest.of(&feed)},
+		Other:      d.other(comboCommentRest, &feed),
 	})
 }
 
@@ -114,7 +114,7 @@ func (d *Decoder) likeFeed(p part) {
 		FeedID:     validText(feed.Id),
 		DeviceHash: validText(feed.DeviceHash),
 		SortRank:   feed.SortRank,
-		Other:      schema.Other{OtherFields: likeRest.of(feed)},
+		Other:      d.other(likeRest, feed),
 	})
 }
 
@@ -149,7 +149,7 @@ func (d *Decoder) giftFeed(p part) {
 		DeviceHash:          validText(feed.DeviceHash),
 		DanmakuDisplay:      feed.DanmakuDisplay,
 		SortRank:            feed.SortRank,
-		Other:               schema.Other{OtherFields: giftRest.of(feed)},
+		Other:               d.other(giftRest, feed),
 	})
 }
 
@@ -167,7 +167,7 @@ func (d *Decoder) noticeFeed(p part) {
 		DisplayDuration: feed.DisplayDuration,
 		DisplayType:     word(displayWords, feed.DisplayType),
 		SortRank:        feed.SortRank,
-		Other:           schema.Other{OtherFields: noticeRest.of(&feed)},
+		Other:           d.other(noticeRest, &feed),
 	})
 }
 
@@ -185,6 +185,6 @@ func (d *Decoder) shareFeed(p part) {
 		LiveAssistantType:  word(assistantWords, feed.LiveAssistantType),
 		DeviceHash:         validText(feed.DeviceHash),
 		SortRank:           feed.SortRank,
-		Other:              schema.Other{OtherFields: shareRest.of(&feed)},
+		Other:              d.other(shareRest, &feed),
 	})
 }

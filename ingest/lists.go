@@ -50,7 +50,7 @@ func (d *Decoder) watchingUser(p part, position uint32) {
 		DisplayKsCoin:     validText(viewer.DisplayKsCoin),
 		KsCoin:            coins,
 		KsCoinExact:       exact,
-		Other:             schema.Other{OtherFields: viewerRest.of(viewer)},
+		Other:             d.other(viewerRest, viewer),
 	})
 }
 
@@ -84,6 +84,6 @@ func (d *Decoder) redPack(p part) {
 		RequestDelayMillis:  pack.RequestDelayMillis,
 		LuckiestDelayMillis: pack.LuckiestDelayMillis,
 		CoverType:           word(coverWords, pack.CoverType),
-		Other:               schema.Other{OtherFields: redPackRest.of(&pack)},
+		Other:               d.other(redPackRest, &pack),
 	})
 }

@@ -48,17 +48,8 @@ func (in columns) rest(message protoreflect.MessageDescriptor) rest {
 	return left
 }
 
-// of is m's rest as JSON, of the form that appendMessageJSON has; empty when
-// there is none. Unknown fields are a part of it.
-func (r rest) of(m proto.Message) string {
-	var room [256]byte
-	b := r.append(room[:0], m.ProtoReflect())
-	if len(b) == len("{}") {
-		return ""
-	}
-	return string(b)
-}
-
+// append appends m's rest as JSON, of the form that appendMessageJSON has: "{}"
+// when there is none. Unknown fields are a part of it.
 func (r rest) append(b []byte, m protoreflect.Message) []byte {
 	unknown := unknownByNumber(m.GetUnknown())
 	b = append(b, '{')

@@ -59,7 +59,7 @@ func (d *Decoder) richTextComment(p part) {
 		SortRank:   comment.SortRank,
 		BizType:    comment.BizType,
 		Segments:   segmentsJSON(comment.Segment),
-		Other:      schema.Other{OtherFields: left.of(&comment)},
+		Other:      d.other(left, &comment),
 	})
 }
 

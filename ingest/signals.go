@@ -48,7 +48,7 @@ func (d *Decoder) entry(p part) {
 		AnimationKey:            validText(tip.AnimationKey),
 		AnimationIntervalMillis: tip.AnimationIntervalMillis,
 		ExtraInfo:               validText(tip.ExtraInfo),
-		Other:                   schema.Other{OtherFields: entryRest.of(&tip)},
+		Other:                   d.other(entryRest, &tip),
 	})
 }
 
@@ -63,7 +63,7 @@ func (d *Decoder) ranking(p part) {
 		NoticeText:      validText(notice.NoticeText),
 		NeedFold:        notice.NeedFold,
 		DisplayUserName: validText(notice.DisplayUserName),
-		Other:           schema.Other{OtherFields: rankingRest.of(&notice)},
+		Other:           d.other(rankingRest, &notice),
 	})
 }
 
@@ -80,7 +80,7 @@ func (d *Decoder) fanJoin(p part) {
 		FeedTime:   timeOf(feed.Time),
 		DeviceHash: validText(feed.DeviceHash),
 		JoinSource: feed.JoinSource,
-		Other:      schema.Other{OtherFields: fanJoinRest.of(&feed)},
+		Other:      d.other(fanJoinRest, &feed),
 	})
 }
 
