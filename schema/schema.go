@@ -255,7 +255,8 @@ type RoomEvent struct {
 	Event
 	// PayloadType is its name, such as SC_AUTHOR_PAUSE.
 	PayloadType string `json:"payload_type"`
-	// Part is the field's name for the parts of a 510, otherwise empty.
+	// Part is the field's name for the parts of a 510, "envelope" for what the
+	// message around a payload said, otherwise empty.
 	Part string `json:"part"`
 	// Message is JSON; unknown fields stand in it as "?<number>".
 	Message string `json:"message"`

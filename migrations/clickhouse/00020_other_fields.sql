@@ -6,6 +6,9 @@
 -- adds it. A view has the columns that its table had when it was made, so the views
 -- are made anew; that of comments in the next migration.
 -- +goose StatementBegin
+ALTER TABLE room_events COMMENT COLUMN part 'The field''s name for the parts of an action signal (510), envelope for what the message around a payload said, otherwise empty.'
+-- +goose StatementEnd
+-- +goose StatementBegin
 ALTER TABLE comments
     ADD COLUMN IF NOT EXISTS other_fields String COMMENT 'What else was sent, as JSON, fields that are not known as "?<number>"; empty when nothing was.' CODEC(ZSTD(1)) AFTER segments
 -- +goose StatementEnd
