@@ -31,36 +31,64 @@ func TestBothSenders(t *testing.T) {
 		payload []byte
 		want    string // the segments of a comment, or the message of a room event
 	}{
-		"icon, web": {829, icon(text(1, "pack"), text(2, "rose"), text(3, "[玫瑰]"), nested(4, style)),
-			`[{"iconSegment":{"resPackId":"pack","iconName":"rose","text":"[玫瑰]","textStyle":{"color":4287103231}}}]`},
-		"icon, app": {829, icon(text(1, "pack"), text(2, "rose"), fieldOf(3, 1), text(4, "[玫瑰]"), nested(5, style)),
-			`[{"iconSegment":{"resPackId":"pack","iconName":"rose","text":"[玫瑰]","?3":1,"textStyle":{"color":4287103231}}}]`},
-		"icon, app, not stretched": {829, icon(text(2, "rose"), text(4, "[玫瑰]"), nested(5, style)),
-			`[{"iconSegment":{"iconName":"rose","text":"[玫瑰]","textStyle":{"color":4287103231}}}]`},
-		"icon, web, no text": {829, icon(text(2, "rose"), nested(4, style)),
-			`[{"iconSegment":{"iconName":"rose","textStyle":{"color":4287103231}}}]`},
-		"icon, a style of neither": {829, icon(text(2, "rose"), text(3, "[玫瑰]"), text(4, "bold"), nested(5, style)),
-			`[{"iconSegment":{"iconName":"rose","text":"[玫瑰]","textStyleOrText":"Ym9sZA==","textStyle":{"color":4287103231}}}]`},
-		"icon, the style a number": {829, icon(text(3, "[玫瑰]"), fieldOf(5, 7)),
-			`[{"iconSegment":{"text":"[玫瑰]","?5":7}}]`},
-		"icon, the style a text": {829, icon(text(3, "[玫瑰]"), text(5, "bold")),
-			`[{"iconSegment":{"text":"[玫瑰]","?5":"bold"}}]`},
+		"icon, web": {
+			829, icon(text(1, "pack"), text(2, "rose"), text(3, "[玫瑰]"), nested(4, style)),
+			`[{"iconSegment":{"resPackId":"pack","iconName":"rose","text":"[玫瑰]","textStyle":{"color":4287103231}}}]`,
+		},
+		"icon, app": {
+			829, icon(text(1, "pack"), text(2, "rose"), fieldOf(3, 1), text(4, "[玫瑰]"), nested(5, style)),
+			`[{"iconSegment":{"resPackId":"pack","iconName":"rose","text":"[玫瑰]","?3":1,"textStyle":{"color":4287103231}}}]`,
+		},
+		"icon, app, not stretched": {
+			829, icon(text(2, "rose"), text(4, "[玫瑰]"), nested(5, style)),
+			`[{"iconSegment":{"iconName":"rose","text":"[玫瑰]","textStyle":{"color":4287103231}}}]`,
+		},
+		"icon, web, no text": {
+			829, icon(text(2, "rose"), nested(4, style)),
+			`[{"iconSegment":{"iconName":"rose","textStyle":{"color":4287103231}}}]`,
+		},
+		"icon, a style of neither": {
+			829, icon(text(2, "rose"), text(3, "[玫瑰]"), text(4, "bold"), nested(5, style)),
+			`[{"iconSegment":{"iconName":"rose","text":"[玫瑰]","textStyleOrText":"Ym9sZA==","textStyle":{"color":4287103231}}}]`,
+		},
+		"icon, the style a number": {
+			829, icon(text(3, "[玫瑰]"), fieldOf(5, 7)),
+			`[{"iconSegment":{"text":"[玫瑰]","?5":7}}]`,
+		},
+		"icon, the style a text": {
+			829, icon(text(3, "[玫瑰]"), text(5, "bold")),
+			`[{"iconSegment":{"text":"[玫瑰]","?5":"bold"}}]`,
+		},
 
-		"chat closed": {776, join(nested(1, join(fieldOf(1, 2), text(2, "chat"), text(3, "biz"))), user(fieldOf(1, 5)), fieldOf(4, 6), fieldOf(5, 7)),
-			`{"bizIdentity":{"bizType":2,"chatId":"chat","bizId":"biz"},"userInfo":{"userId":5},"timestamp":6,"version":7}`},
-		"chat closed, all the other way": {776, join(nested(1, join(text(1, "pk"), fieldOf(2, 8), fieldOf(3, 9))), user(text(1, "3x")), text(4, "6"), text(5, "7")),
-			`{"bizIdentity":{"?1":"pk","?2":8,"?3":9},"userInfo":{"?1":"3x"},"?4":"6","?5":"7"}`},
-		"chat closed, the identity a text": {776, join(text(1, "chat-1"), fieldOf(4, 6), fieldOf(5, 7)),
-			`{"?1":"chat-1","timestamp":6,"version":7}`},
+		"chat closed": {
+			776, join(nested(1, join(fieldOf(1, 2), text(2, "chat"), text(3, "biz"))), user(fieldOf(1, 5)), fieldOf(4, 6), fieldOf(5, 7)),
+			`{"bizIdentity":{"bizType":2,"chatId":"chat","bizId":"biz"},"userInfo":{"userId":5},"timestamp":6,"version":7}`,
+		},
+		"chat closed, all the other way": {
+			776, join(nested(1, join(text(1, "pk"), fieldOf(2, 8), fieldOf(3, 9))), user(text(1, "3x")), text(4, "6"), text(5, "7")),
+			`{"bizIdentity":{"?1":"pk","?2":8,"?3":9},"userInfo":{"?1":"3x"},"?4":"6","?5":"7"}`,
+		},
+		"chat closed, the identity a text": {
+			776, join(text(1, "chat-1"), fieldOf(4, 6), fieldOf(5, 7)),
+			`{"?1":"chat-1","timestamp":6,"version":7}`,
+		},
 		"chat closed, the identity a number": {776, join(fieldOf(1, 3), fieldOf(4, 6)), `{"?1":3,"timestamp":6}`},
-		"switch": {944, join(nested(1, join(nested(1, join(fieldOf(1, 2), text(2, "chat"))), user(fieldOf(1, 5)), nested(3, []byte{0xFF}), fieldOf(4, 1))), fieldOf(4, 6), fieldOf(5, 7)),
-			`{"roomInfo":{"bizIdentity":{"bizType":2,"chatId":"chat"},"userInfo":[{"userId":5}],"layoutConfig":"/w==","version":1},"timestamp":6,"version":7}`},
-		"switch, all the other way": {944, join(nested(1, join(fieldOf(1, 2), user(fieldOf(1, 5)), fieldOf(3, 4), text(4, "1"))), text(4, "6"), protowire.AppendFixed64(protowire.AppendTag(nil, 5, protowire.Fixed64Type), 7)),
-			`{"roomInfo":{"?1":2,"userInfo":[{"userId":5}],"?3":4,"?4":"1"},"?4":"6","?5":7}`},
-		"switch, texts for messages": {944, join(nested(1, join(text(1, "chat-1"), text(2, "somebody"), user(fieldOf(1, 5)))), fieldOf(5, 7)),
-			`{"roomInfo":{"?1":"chat-1","userInfo":[{"userId":5}],"?2":"somebody"},"version":7}`},
-		"statistic, texts for numbers": {950, join(fieldOf(1, 5), text(2, "6"), nested(3, join(text(1, "a"), text(2, "1.2万"), fieldOf(3, 9))), text(3, "team")),
-			`{"?1":5,"?2":"6","team":[{"?1":"a","?2":"1.2万","?3":9}],"?3":"team"}`},
+		"switch": {
+			944, join(nested(1, join(nested(1, join(fieldOf(1, 2), text(2, "chat"))), user(fieldOf(1, 5)), nested(3, []byte{0xFF}), fieldOf(4, 1))), fieldOf(4, 6), fieldOf(5, 7)),
+			`{"roomInfo":{"bizIdentity":{"bizType":2,"chatId":"chat"},"userInfo":[{"userId":5}],"layoutConfig":"/w==","version":1},"timestamp":6,"version":7}`,
+		},
+		"switch, all the other way": {
+			944, join(nested(1, join(fieldOf(1, 2), user(fieldOf(1, 5)), fieldOf(3, 4), text(4, "1"))), text(4, "6"), protowire.AppendFixed64(protowire.AppendTag(nil, 5, protowire.Fixed64Type), 7)),
+			`{"roomInfo":{"?1":2,"userInfo":[{"userId":5}],"?3":4,"?4":"1"},"?4":"6","?5":7}`,
+		},
+		"switch, texts for messages": {
+			944, join(nested(1, join(text(1, "chat-1"), text(2, "somebody"), user(fieldOf(1, 5)))), fieldOf(5, 7)),
+			`{"roomInfo":{"?1":"chat-1","userInfo":[{"userId":5}],"?2":"somebody"},"version":7}`,
+		},
+		"statistic, texts for numbers": {
+			950, join(fieldOf(1, 5), text(2, "6"), nested(3, join(text(1, "a"), text(2, "1.2万"), fieldOf(3, 9))), text(3, "team")),
+			`{"?1":5,"?2":"6","team":[{"?1":"a","?2":"1.2万","?3":9}],"?3":"team"}`,
+		},
 	} {
 		batch := decoded(sampleFrame(t, test.kind, test.payload))
 		var got string

@@ -79,7 +79,8 @@ var recallCases = map[string]struct {
 	},
 	"without a time and an ID": {
 		[]said{
-			{source: "recall", ms: 1, event: 5, clock: "received"}, {source: "recall", ms: 3001, event: 5, clock: "received"},
+			{source: "recall", ms: 1, event: 5, clock: "received"},
+			{source: "recall", ms: 3001, event: 5, clock: "received"},
 			{source: "recall", ms: 3001, event: 6, clock: "received"},
 		},
 		[]string{"recall 1", "recall 3001"},
