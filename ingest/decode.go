@@ -43,6 +43,8 @@ type Decoder struct {
 	event       schema.Event
 	batch       *schema.Batch
 
+	json []byte // of other
+
 	// The feeds that come most often.
 	comment kuaishou.WebCommentFeed
 	like    kuaishou.WebLikeFeed
@@ -87,6 +89,7 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 		d.unknown.visit(message.ProtoReflect())
 		d.payload(whole)
 	}
+	d.envelope(message)
 	d.frame, d.batch = nil, nil
 	return len(whole.raw)
 }
@@ -143,6 +146,7 @@ type part struct {
 	name    string
 	unknown bool
 	raw     []byte // as fieldReader has it
+	whole   []byte // the same
 	value   uint64 // of a number
 }
 
@@ -153,7 +157,7 @@ func (d *Decoder) parts(payload []byte, message protoreflect.MessageDescriptor) 
 	return func(yield func(part) bool) {
 		fields := fieldReader{rest: payload}
 		for n := 0; n < maxParts && fields.next(); n++ {
-			p := part{number: fields.number, raw: fields.raw, value: fields.value}
+			p := part{number: fields.number, raw: fields.raw, whole: fields.whole, value: fields.value}
 			if field := fields.declared(message); field != nil {
 				p.name = string(field.Name())
 			} else {
@@ -173,20 +177,66 @@ func (d *Decoder) parts(payload []byte, message protoreflect.MessageDescriptor) 
 	}
 }
 
-// unmarshal reads a part into message. When it is not one, it becomes an
-// Undecoded row and the answer is false.
+// unmarshal reads a part into message, as far as it is one: see mend. When it is
+// none, it becomes an Undecoded row and the answer is false.
 func (d *Decoder) unmarshal(p part, message proto.Message) bool {
 	if len(p.raw) > maxPart {
 		d.undecoded(p, errLargePart)
 		return false
 	}
-	if err := proto.Unmarshal(p.raw, message); err != nil {
+	if proto.Unmarshal(p.raw, message) != nil && !mend(message.ProtoReflect(), p.raw) {
 		// protobuf's own text says no more, and changes from build to build.
 		d.undecoded(p, fmt.Errorf("not a valid %s", messageName(message.ProtoReflect().Descriptor())))
 		return false
 	}
 	d.unknown.visit(message.ProtoReflect())
 	return true
+}
+
+// other is what of a message has no column.
+func (d *Decoder) other(left rest, message proto.Message) (row schema.Other) {
+	const keep = 64 << 10
+	d.json = left.append(d.json[:0], message.ProtoReflect())
+	if len(d.json) > len("{}") {
+		row.OtherFields = string(d.json)
+	}
+	if cap(d.json) > keep {
+		d.json = nil
+	}
+	return row
+}
+
+// otherFields is what the fields of a payload that stand in no row of it say, as
+// JSON. They are encoded one after the other in fields; message is of their type.
+func (d *Decoder) otherFields(fields []byte, message proto.Message) string {
+	switch {
+	case len(fields) == 0:
+	case len(fields) > maxPart:
+		d.undecoded(part{raw: fields}, errLargePart)
+	case proto.Unmarshal(fields, message) != nil:
+		d.undecoded(part{raw: fields}, errMalformed)
+	default: // parts has reported what is unknown of it
+		return string(appendMessageJSON(nil, message.ProtoReflect()))
+	}
+	return ""
+}
+
+// otherEvent makes a row of otherFields, where there is no other row for them.
+func (d *Decoder) otherEvent(whole part, fields []byte, message proto.Message) {
+	if said := d.otherFields(fields, message); said != "" {
+		d.addRoomEvent(whole, []byte(said))
+	}
+}
+
+// envelope makes a row of what the envelope said beside the payload. On all
+// pushes that were ever captured that is nothing.
+func (d *Decoder) envelope(message *kuaishou.SocketMessage) {
+	if message == nil {
+		return
+	}
+	if said := []byte(d.other(envelopeRest, message).OtherFields); len(said) > 0 {
+		d.addRoomEvent(part{name: "envelope", raw: said}, said)
+	}
 }
 
 // eventOf is the common part of the row made from a part; to be called once

@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/proto"
 
 	kuaishou "kslive/proto"
@@ -77,6 +79,93 @@ func FuzzDecode(f *testing.F) {
 		}
 		if batch.Len() > maxParts+2 {
 			t.Errorf("%d rows", batch.Len())
+		}
+		for rows := range batch.All() {
+			for i := range rows.Len() {
+				checkRow(t, rows, i)
+			}
+		}
+	})
+}
+
+// What is compressed decodes as if it were not, and what only says that it is
+// compressed is kept as it arrived, or decodes by chance.
+func FuzzCompressed(f *testing.F) {
+	for _, frame := range sampleFrames(f) {
+		if message, err := openEnvelope(frame.Data); err == nil {
+			f.Add(bytes.Clone(message.Payload), uint32(message.PayloadType), uint8(2), false)
+			f.Add(bytes.Clone(message.Payload), uint32(message.PayloadType), uint8(3), false)
+		}
+	}
+	f.Add(gzipped(f, twinsSample(f)), uint32(310), uint8(2), true)
+	f.Add(encrypted(f, padded(twinsSample(f))), uint32(310), uint8(3), true)
+	f.Add([]byte("x"), uint32(310), uint8(7), true)
+	decoder := NewDecoder(nil)
+	f.Fuzz(func(t *testing.T, payload []byte, number uint32, compression uint8, raw bool) {
+		kind := kuaishou.PayloadType(number)
+		if raw {
+			message := &kuaishou.SocketMessage{
+				PayloadType: kind, CompressionType: kuaishou.SocketMessage_CompressionType(compression), Payload: payload, Time: sampleSent,
+			}
+			var batch schema.Batch
+			if size := decoder.Decode(frameOf(encoded(t, message)), 1, &batch); size > MaxPayload {
+				t.Errorf("%d bytes", size)
+			}
+			if compression > 3 && (batch.Len() != 1 || len(batch.Undecoded) != 1 || !bytes.Equal(batch.Undecoded[0].Payload, payload)) {
+				t.Errorf("rows are %s", rowsJSON(t, &batch))
+			}
+			return
+		}
+		var plain, packed schema.Batch
+		decoder.Decode(frameOf(sealed(t, kind, payload, kuaishou.SocketMessage_NONE)), 1, &plain)
+		decoder.Decode(frameOf(sealed(t, kind, payload, kuaishou.SocketMessage_CompressionType(compression%4))), 1, &packed)
+		if !cmp.Equal(plain, packed, cmpopts.EquateEmpty()) {
+			t.Errorf("plain:\n%s\ncompressed:\n%s", rowsJSON(t, &plain), rowsJSON(t, &packed))
+		}
+	})
+}
+
+// Unknown fields, whatever they hold, become JSON in which each has its number.
+func FuzzUnknownJSON(f *testing.F) {
+	for _, message := range messageOf() {
+		f.Add(encoded(f, filled(message)))
+	}
+	for _, sample := range wireSamples(9) {
+		f.Add(append(bytes.Clone(sample), sample...))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var message kuaishou.SCWebRefreshWallet // declares nothing
+		if proto.Unmarshal(data, &message) != nil {
+			return
+		}
+		text := appendMessageJSON(nil, message.ProtoReflect())
+		var fields map[string]any
+		if err := json.Unmarshal(text, &fields); err != nil || !utf8.Valid(text) {
+			t.Fatalf("%v: %q", err, text)
+		}
+		for reader := (fieldReader{rest: data}); reader.next(); {
+			if _, ok := fields[unknownName(reader.number)]; !ok {
+				t.Errorf("field %d is not in %s", reader.number, text)
+			}
+		}
+	})
+}
+
+// A record of the spool is a frame that decodes, or is none.
+func FuzzRecord(f *testing.F) {
+	for _, frame := range sampleFrames(f) {
+		f.Add(encoded(f, frame))
+	}
+	decoder := NewDecoder(nil)
+	f.Fuzz(func(t *testing.T, record []byte) {
+		var frame kuaishou.Frame
+		if proto.Unmarshal(record, &frame) != nil {
+			return
+		}
+		var batch schema.Batch
+		decoder.Decode(&frame, 1, &batch)
+		if frame.GetCoverage() != nil && batch.Len() != 1 {
+			t.Errorf("rows of a coverage are %s", rowsJSON(t, &batch))
 		}
 		for rows := range batch.All() {
 			for i := range rows.Len() {

@@ -88,8 +88,8 @@ func TestEveryColumnIsMapped(t *testing.T) {
 		NewDecoder(nil).Decode(frame, 1, &batch)
 	}
 	unsent := map[string]bool{ // the feeds have no such field, or the sample's value says so
-		"room_stats.like_count_exact": true,
-		"shares.origin_user_id":       true, "notices.origin_user_id": true, "viewers.origin_user_id": true, "red_packs.origin_user_id": true,
+		"room_stats.like_count_exact": true, "combo_comments.other_fields": true, "rankings.other_fields": true,
+		"shares.origin_user_id": true, "notices.origin_user_id": true, "viewers.origin_user_id": true, "red_packs.origin_user_id": true,
 	}
 	for rows := range batch.All() {
 		for c, column := range rows.Columns {
@@ -193,9 +193,8 @@ func TestNoRows(t *testing.T) {
 			t.Errorf("%v: rows are %s", kind, rowsJSON(t, batch))
 		}
 	}
-	quiet := encoded(t, &kuaishou.SCWebFeedPush{PushInterval: 2000, CommentCursor: "c"})
-	if batch := decoded(sampleFrame(t, kuaishou.PayloadType_SC_FEED_PUSH, quiet)); batch.Len() > 0 {
-		t.Errorf("a 310 without counters and feeds: rows are %s", rowsJSON(t, batch))
+	if batch := decoded(sampleFrame(t, kuaishou.PayloadType_SC_FEED_PUSH, nil)); batch.Len() > 0 {
+		t.Errorf("an empty 310: rows are %s", rowsJSON(t, batch))
 	}
 }
 
@@ -212,6 +211,7 @@ func TestUndecodedFrames(t *testing.T) {
 		"garbage":       {[]byte("hello"), schema.Undecoded{PayloadTypeName: "UNKNOWN", Payload: []byte("hello"), Error: "reading the envelope: message has an impossible field number, wire type or length"}},
 		"gzip cut":      {wrap(310, 2, packed[:9]), schema.Undecoded{PayloadType: 310, PayloadTypeName: "SC_FEED_PUSH", Payload: packed[:9], Error: "gzip payload is cut off"}},
 		"AES":           {wrap(829, 3, []byte("x")), schema.Undecoded{PayloadType: 829, PayloadTypeName: "SC_COMMENT_ZONE_RICH_TEXT", Payload: []byte("x"), Error: "AES payload of 1 bytes is not a whole number of blocks"}},
+		"compression":   {wrap(310, 7, []byte("x")), schema.Undecoded{PayloadType: 310, PayloadTypeName: "SC_FEED_PUSH", Payload: []byte("x"), Error: "unknown compression type 7"}},
 		"no message":    {wrap(594, 1, []byte("\x08\x01")), schema.Undecoded{PayloadType: 594, PayloadTypeName: payloadTypeName(594), Payload: []byte("\x08\x01"), Error: "no message known for this payload type"}},
 		"packed":        {sealed(t, 1051, []byte("plain"), 2), schema.Undecoded{PayloadType: 1051, PayloadTypeName: payloadTypeName(1051), Payload: []byte("plain"), Error: "no message known for this payload type"}},
 		"unknown type":  {wrap(2_000_001, 1, []byte("y")), schema.Undecoded{PayloadType: 2_000_001, Payload: []byte("y"), Error: "payload type is not known"}},
@@ -264,8 +264,8 @@ func TestRowsAreBounded(t *testing.T) {
 	}
 }
 
-// Unknown fields are reported by message and number, at any depth, and do not
-// change the rows.
+// Unknown fields are reported by message and number, at any depth, and kept
+// where the fields without a column are.
 func TestUnknownFieldsAreReported(t *testing.T) {
 	unknown := protowire.AppendVarint(protowire.AppendTag(nil, 99, protowire.VarintType), 5)
 	segment := bytes.Join([][]byte{nested(1, unknown), unknown}, nil)
@@ -284,7 +284,16 @@ func TestUnknownFieldsAreReported(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if len(batch.Comments) != 1 || batch.Comments[0].UserID != "u" || batch.Len() != 1 {
-		t.Errorf("rows are %s", rowsJSON(t, &batch))
+	if len(batch.Comments) != 1 || batch.Comments[0].UserID != "u" || len(batch.RoomEvents) != 2 || batch.Len() != 3 {
+		t.Fatalf("rows are %s", rowsJSON(t, &batch))
+	}
+	kept := `{"user":{"?99":5},"senderState":{"userStateSegment":[{"iconSegment":{"?99":5},"?99":5}],"?99":5},"?99":5}`
+	if got := batch.Comments[0].OtherFields; got != kept {
+		t.Errorf("the comment has %s, want %s", got, kept)
+	}
+	for i, part := range []string{"", "envelope"} {
+		if event := batch.RoomEvents[i]; event.Part != part || event.Message != `{"?99":5}` {
+			t.Errorf("room event %d is %+v", i, event)
+		}
 	}
 }

@@ -146,11 +146,18 @@ func (o *opener) gunzip(packed []byte) ([]byte, error) {
 	}
 }
 
+// gzipError says what is wrong, the same each time: the library's own text has an
+// offset in it that depends on what its buffers held before.
 func gzipError(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("gzip payload is cut off")
+	case errors.Is(err, gzip.ErrHeader):
+		return errors.New("gzip payload is damaged: it does not begin like gzip")
+	case errors.Is(err, gzip.ErrChecksum):
+		return errors.New("gzip payload is damaged: the checksum is another")
 	}
-	return fmt.Errorf("gzip payload is damaged: %w", err)
+	return errors.New("gzip payload is damaged: what is in it was not compressed so")
 }
 
 func (o *opener) decrypt(packed []byte) ([]byte, error) {

@@ -10,6 +10,7 @@ var feedPushMessage = (*kuaishou.SCWebFeedPush)(nil).ProtoReflect().Descriptor()
 // feedPush makes the rows of a 310.
 func (d *Decoder) feedPush(whole part) {
 	var stat schema.RoomStat
+	var left, interval []byte
 	for p := range d.parts(whole.raw, feedPushMessage) {
 		switch p.name {
 		case "display_watching_count":
@@ -20,6 +21,7 @@ func (d *Decoder) feedPush(whole part) {
 			stat.PendingLikeCount = p.value
 		case "push_interval":
 			stat.PushInterval = p.value
+			interval = p.whole
 		case "comment_feeds":
 			d.commentFeed(p)
 		case "combo_comment_feed":
@@ -32,16 +34,23 @@ func (d *Decoder) feedPush(whole part) {
 			d.noticeFeed(p)
 		case "share_feeds":
 			d.shareFeed(p)
+		default:
+			left = append(left, p.whole...)
 		}
 	}
+	if !hasCounter(stat) {
+		d.otherEvent(whole, append(left, interval...), &kuaishou.SCWebFeedPush{})
+		return
+	}
+	stat.OtherFields = d.otherFields(left, &kuaishou.SCWebFeedPush{})
 	d.roomStat(whole, stat)
 }
 
-// roomStat adds a row when there is a counter in it.
+func hasCounter(stat schema.RoomStat) bool {
+	return stat.DisplayWatchingCount != "" || stat.DisplayLikeCount != "" || stat.PendingLikeCount != 0
+}
+
 func (d *Decoder) roomStat(whole part, stat schema.RoomStat) {
-	if stat.DisplayWatchingCount == "" && stat.DisplayLikeCount == "" && stat.PendingLikeCount == 0 {
-		return
-	}
 	stat.Event = d.eventOf(whole)
 	stat.PayloadType = payloadTypeName(d.payloadType)
 	stat.WatchingCount, stat.WatchingCountExact = parseCount(stat.DisplayWatchingCount)
@@ -60,8 +69,12 @@ func (d *Decoder) commentFeed(p part) {
 	if recalled(d.payloadType) {
 		source, feedTime = "recall", feed.Time
 	}
+	event, left := d.eventAt(p, feedTime), commentRest
+	if event.EventTimeSource == schema.FromFeed {
+		left = timedCommentRest
+	}
 	d.batch.Comments = append(d.batch.Comments, schema.Comment{
-		Event:      d.eventAt(p, feedTime),
+		Event:      event,
 		User:       simpleUser(feed.User, feed.SenderState),
 		Audience:   audience(feed.SenderState),
 		Source:     source,
@@ -71,6 +84,7 @@ func (d *Decoder) commentFeed(p part) {
 		Color:      validText(feed.Color),
 		DeviceHash: validText(feed.DeviceHash),
 		SortRank:   feed.SortRank,
+		Other:      d.other(left, feed),
 	})
 }
 
@@ -84,6 +98,7 @@ func (d *Decoder) comboCommentFeed(p part) {
 		FeedID:     validText(feed.Id),
 		Content:    validText(feed.Content),
 		ComboCount: feed.ComboCount,
+		Other:      d.other(comboCommentRest, &feed),
 	})
 }
 
@@ -99,6 +114,7 @@ func (d *Decoder) likeFeed(p part) {
 		FeedID:     validText(feed.Id),
 		DeviceHash: validText(feed.DeviceHash),
 		SortRank:   feed.SortRank,
+		Other:      d.other(likeRest, feed),
 	})
 }
 
@@ -133,6 +149,7 @@ func (d *Decoder) giftFeed(p part) {
 		DeviceHash:          validText(feed.DeviceHash),
 		DanmakuDisplay:      feed.DanmakuDisplay,
 		SortRank:            feed.SortRank,
+		Other:               d.other(giftRest, feed),
 	})
 }
 
@@ -150,6 +167,7 @@ func (d *Decoder) noticeFeed(p part) {
 		DisplayDuration: feed.DisplayDuration,
 		DisplayType:     word(displayWords, feed.DisplayType),
 		SortRank:        feed.SortRank,
+		Other:           d.other(noticeRest, &feed),
 	})
 }
 
@@ -167,5 +185,6 @@ func (d *Decoder) shareFeed(p part) {
 		LiveAssistantType:  word(assistantWords, feed.LiveAssistantType),
 		DeviceHash:         validText(feed.DeviceHash),
 		SortRank:           feed.SortRank,
+		Other:              d.other(shareRest, &feed),
 	})
 }

@@ -32,8 +32,8 @@ import (
 // the same ID when a later version gives it a table.
 //
 // A recalled comment has its id and time filled in, so its bytes differ from
-// those of the same comment pushed over the socket, and so does its ID. The two
-// cannot be recognised as one here.
+// those of the same comment pushed over the socket, and so does its ID. The view
+// comments_unique recognises the two as one.
 type identity struct {
 	header []byte // all before the feed
 	frame  int    // how much of header is the frame's, equal for all its feeds

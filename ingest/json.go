@@ -77,6 +77,9 @@ type unknownField struct {
 }
 
 func unknownByNumber(unknown []byte) []unknownField {
+	if len(unknown) == 0 {
+		return nil
+	}
 	var all []unknownField
 	index := make(map[protowire.Number]int)
 	for fields := (fieldReader{rest: unknown}); fields.next(); {

@@ -14,6 +14,7 @@ var (
 func (d *Decoder) watchingUsers(whole part) {
 	var stat schema.RoomStat
 	var position uint32
+	var left []byte
 	for p := range d.parts(whole.raw, watchingUsersMessage) {
 		switch p.name {
 		case "watching_user":
@@ -21,8 +22,15 @@ func (d *Decoder) watchingUsers(whole part) {
 			d.watchingUser(p, position)
 		case "display_watching_count":
 			stat.DisplayWatchingCount = validText(string(p.raw))
+		default:
+			left = append(left, p.whole...)
 		}
 	}
+	if !hasCounter(stat) {
+		d.otherEvent(whole, left, &kuaishou.SCWebLiveWatchingUsers{})
+		return
+	}
+	stat.OtherFields = d.otherFields(left, &kuaishou.SCWebLiveWatchingUsers{})
 	d.roomStat(whole, stat)
 }
 
@@ -42,16 +50,21 @@ func (d *Decoder) watchingUser(p part, position uint32) {
 		DisplayKsCoin:     validText(viewer.DisplayKsCoin),
 		KsCoin:            coins,
 		KsCoinExact:       exact,
+		Other:             d.other(viewerRest, viewer),
 	})
 }
 
 // currentRedPacks makes the rows of a 330.
 func (d *Decoder) currentRedPacks(whole part) {
+	var left []byte
 	for p := range d.parts(whole.raw, redPacksMessage) {
 		if p.name == "red_pack" {
 			d.redPack(p)
+		} else {
+			left = append(left, p.whole...)
 		}
 	}
+	d.otherEvent(whole, left, &kuaishou.SCWebCurrentRedPackFeed{})
 }
 
 func (d *Decoder) redPack(p part) {
@@ -71,5 +84,6 @@ func (d *Decoder) redPack(p part) {
 		RequestDelayMillis:  pack.RequestDelayMillis,
 		LuckiestDelayMillis: pack.LuckiestDelayMillis,
 		CoverType:           word(coverWords, pack.CoverType),
+		Other:               d.other(redPackRest, &pack),
 	})
 }

@@ -15,11 +15,15 @@ var commentZoneMessage = (*kuaishou.SCCommentZoneRichText)(nil).ProtoReflect().D
 
 // commentZone makes the rows of an 829: comments from outside of the room.
 func (d *Decoder) commentZone(whole part) {
+	var left []byte
 	for p := range d.parts(whole.raw, commentZoneMessage) {
 		if p.name == "message" {
 			d.richTextComment(p)
+		} else {
+			left = append(left, p.whole...)
 		}
 	}
+	d.otherEvent(whole, left, &kuaishou.SCCommentZoneRichText{})
 }
 
 // richTextComment makes the row of a rich-text comment, pushed or recalled.
@@ -40,8 +44,12 @@ func (d *Decoder) richTextComment(p part) {
 	if comment.UserId != 0 {
 		user.UserID = strconv.FormatUint(comment.UserId, 10)
 	}
+	event, left := d.eventAt(p, comment.ServerTimestamp), richRest
+	if event.EventTimeSource == schema.FromFeed {
+		left = timedRichRest
+	}
 	d.batch.Comments = append(d.batch.Comments, schema.Comment{
-		Event:      d.eventAt(p, comment.ServerTimestamp),
+		Event:      event,
 		User:       user,
 		Source:     source,
 		FeedID:     validText(comment.Id),
@@ -51,6 +59,7 @@ func (d *Decoder) richTextComment(p part) {
 		SortRank:   comment.SortRank,
 		BizType:    comment.BizType,
 		Segments:   segmentsJSON(comment.Segment),
+		Other:      d.other(left, &comment),
 	})
 }
 

@@ -48,6 +48,7 @@ func (d *Decoder) entry(p part) {
 		AnimationKey:            validText(tip.AnimationKey),
 		AnimationIntervalMillis: tip.AnimationIntervalMillis,
 		ExtraInfo:               validText(tip.ExtraInfo),
+		Other:                   d.other(entryRest, &tip),
 	})
 }
 
@@ -62,6 +63,7 @@ func (d *Decoder) ranking(p part) {
 		NoticeText:      validText(notice.NoticeText),
 		NeedFold:        notice.NeedFold,
 		DisplayUserName: validText(notice.DisplayUserName),
+		Other:           d.other(rankingRest, &notice),
 	})
 }
 
@@ -78,6 +80,7 @@ func (d *Decoder) fanJoin(p part) {
 		FeedTime:   timeOf(feed.Time),
 		DeviceHash: validText(feed.DeviceHash),
 		JoinSource: feed.JoinSource,
+		Other:      d.other(fanJoinRest, &feed),
 	})
 }
 

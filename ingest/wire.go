@@ -26,6 +26,7 @@ type fieldReader struct {
 	value   uint64 // of a number
 	raw     []byte // content of bytes or a group; encoding of a number
 	encoded []byte // all that comes after the tag
+	whole   []byte // the tag and encoded
 }
 
 // next reads a field and reports whether there was one.
@@ -66,7 +67,7 @@ func (r *fieldReader) next() bool {
 		r.raw = encoded[:size]
 	}
 	r.number, r.wire = number, wire
-	r.encoded, r.rest = encoded[:size], encoded[size:]
+	r.encoded, r.whole, r.rest = encoded[:size], r.rest[:tag+size], encoded[size:]
 	return true
 }
 

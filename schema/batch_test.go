@@ -72,7 +72,7 @@ func TestRows(t *testing.T) {
 			"live_id": "b", "live_stream_id": "", "event_time": at, "event_time_source": FromEnvelope, "received_at": time.Time{}, "event_id": uint64(2), "session_id": uint64(9), "frame_number": uint32(4),
 			"user_id": "u", "origin_user_id": uint64(0), "user_name": "", "head_url": "", "mystery": false,
 			"fans_group_intimacy_level": uint32(0), "live_fans_group_intimacy_level": uint32(0), "wealth_grade": uint32(0), "audience_rank": uint32(0),
-			"assistant_type": "", "fans_badge": "", "id": "", "device_hash": "h", "sort_rank": uint64(0),
+			"assistant_type": "", "fans_badge": "", "id": "", "device_hash": "h", "sort_rank": uint64(0), "other_fields": "",
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)

@@ -64,6 +64,13 @@ type Audience struct {
 	FansBadge string `json:"fans_badge"`
 }
 
+// Other is the last column of a row that is made from one message.
+type Other struct {
+	// OtherFields is JSON: what the message held beside the columns. Fields that
+	// are not known stand in it as "?<number>". Empty when there was nothing.
+	OtherFields string `json:"other_fields"`
+}
+
 // Comment is a comment in the room (310), from outside of it (829), or recalled.
 type Comment struct {
 	Event
@@ -81,6 +88,7 @@ type Comment struct {
 	// BizType and Segments (JSON) are sent with rich text only.
 	BizType  uint32 `json:"biz_type"`
 	Segments string `json:"segments"`
+	Other
 }
 
 // ComboComment is a comment that many viewers sent at once.
@@ -89,6 +97,7 @@ type ComboComment struct {
 	FeedID     string `json:"id"`
 	Content    string `json:"content"`
 	ComboCount uint32 `json:"combo_count"`
+	Other
 }
 
 // Gift is one tick of a combo: ComboCount is cumulative per MergeKey.
@@ -116,6 +125,7 @@ type Gift struct {
 	DeviceHash        string `json:"device_hash"`
 	DanmakuDisplay    bool   `json:"danmaku_display"`
 	SortRank          uint64 `json:"sort_rank"`
+	Other
 }
 
 // Like is a viewer's first like; repeats are not sent.
@@ -126,6 +136,7 @@ type Like struct {
 	FeedID     string `json:"id"`
 	DeviceHash string `json:"device_hash"`
 	SortRank   uint64 `json:"sort_rank"`
+	Other
 }
 
 // Share is a viewer who shared the live.
@@ -138,6 +149,7 @@ type Share struct {
 	LiveAssistantType  string    `json:"live_assistant_type"`
 	DeviceHash         string    `json:"device_hash"`
 	SortRank           uint64    `json:"sort_rank"`
+	Other
 }
 
 // Notice is a system notice.
@@ -151,6 +163,7 @@ type Notice struct {
 	// DisplayType is "", "comment", "alert" or "toast".
 	DisplayType string `json:"display_type"`
 	SortRank    uint64 `json:"sort_rank"`
+	Other
 }
 
 // RoomStat holds the counters that came with a 310 or 340: their text, the
@@ -166,6 +179,7 @@ type RoomStat struct {
 	LikeCountExact       bool   `json:"like_count_exact"`
 	PendingLikeCount     uint64 `json:"pending_like_count"`
 	PushInterval         uint64 `json:"push_interval"`
+	Other
 }
 
 // Viewer is one line of a 340: the top spenders among those watching.
@@ -180,6 +194,7 @@ type Viewer struct {
 	DisplayKsCoin     string `json:"display_ks_coin"`
 	KsCoin            uint64 `json:"ks_coin"`
 	KsCoinExact       bool   `json:"ks_coin_exact"`
+	Other
 }
 
 // Entry is a viewer with fan or wealth effects who entered (510 field 28).
@@ -193,6 +208,7 @@ type Entry struct {
 	AnimationKey            string `json:"animation_key"`
 	AnimationIntervalMillis uint64 `json:"animation_interval_millis"`
 	ExtraInfo               string `json:"extra_info"`
+	Other
 }
 
 // Ranking is a viewer who rose in the list of viewers (510 field 40).
@@ -202,6 +218,7 @@ type Ranking struct {
 	NoticeText      string `json:"notice_text"`
 	NeedFold        bool   `json:"need_fold"`
 	DisplayUserName string `json:"display_user_name"`
+	Other
 }
 
 // FanJoin is a viewer who joined the fan club (510 field 2).
@@ -213,6 +230,7 @@ type FanJoin struct {
 	FeedTime   time.Time `json:"time"`
 	DeviceHash string    `json:"device_hash"`
 	JoinSource uint32    `json:"join_source"`
+	Other
 }
 
 // RedPack is a red packet on offer (330); the user is its author.
@@ -229,6 +247,7 @@ type RedPack struct {
 	LuckiestDelayMillis uint64    `json:"luckiest_delay_millis"`
 	// CoverType is "", "normal" or "pretty".
 	CoverType string `json:"cover_type"`
+	Other
 }
 
 // RoomEvent is any other message that could be decoded.
@@ -236,7 +255,8 @@ type RoomEvent struct {
 	Event
 	// PayloadType is its name, such as SC_AUTHOR_PAUSE.
 	PayloadType string `json:"payload_type"`
-	// Part is the field's name for the parts of a 510, otherwise empty.
+	// Part is the field's name for the parts of a 510, "envelope" for what the
+	// message around a payload said, otherwise empty.
 	Part string `json:"part"`
 	// Message is JSON; unknown fields stand in it as "?<number>".
 	Message string `json:"message"`

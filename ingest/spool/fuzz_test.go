@@ -3,7 +3,11 @@ package spool
 import (
 	"bytes"
 	"crypto/sha256"
+	"os"
+	"path/filepath"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // FuzzSegment reads arbitrary bytes as a segment, then a good segment that was
@@ -98,4 +102,34 @@ func same(t *testing.T, want [][]byte, c *Contents) {
 	if i != len(want) {
 		t.Fatalf("%d records, want %d", i, len(want))
 	}
+}
+
+// FuzzUnfold reads arbitrary bytes as an archived segment, compressed or not.
+func FuzzUnfold(f *testing.F) {
+	good, _ := image(marker{0xf1, 2, 3, 4}, "one", "", "three")
+	f.Add(good)
+	encoder, err := zstd.NewWriter(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(encoder.EncodeAll(good, nil))
+	f.Add(zstdMagic)
+	path := filepath.Join(f.TempDir(), "segment")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		plain, err := unfold(file)
+		if err != nil {
+			return
+		}
+		if c, err := parse("arbitrary", plain); err == nil {
+			check(t, c)
+		}
+	})
 }
