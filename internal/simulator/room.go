@@ -17,6 +17,7 @@ type room struct {
 	simulator *Simulator
 	liveID    string
 	options   RoomOptions
+	playback  *Playback // nil: what it pushes is invented
 
 	mu        sync.Mutex
 	answer    Answer
@@ -57,6 +58,9 @@ func (r *room) goLive() (streamID, token string) {
 		r.live = true
 		r.broadcast++
 		r.generator = newGenerator(r.simulator, r.liveID, r.broadcast, r.now)
+		if r.playback != nil && r.playback.LiveStreamID != "" {
+			r.generator.streamID = r.playback.LiveStreamID
+		}
 		r.streams[r.generator.streamID] = true
 		r.renewals = 0
 		r.used = map[string]bool{r.token(): false}
@@ -94,10 +98,12 @@ func (r *room) dismiss(f *frame) {
 func (r *room) refusal(streamID string, why Rejection) (*frame, error) {
 	f := &frame{then: goodbye}
 	t := r.now()
-	f.add(&schema.RoomEvent{
-		Event:       schema.Event{LiveID: r.liveID, LiveStreamID: streamID, EventTime: t},
-		PayloadType: kuaishou.PayloadType_SC_ERROR.String(),
-	})
+	if r.playback == nil {
+		f.add(&schema.RoomEvent{
+			Event:       schema.Event{LiveID: r.liveID, LiveStreamID: streamID, EventTime: t},
+			PayloadType: kuaishou.PayloadType_SC_ERROR.String(),
+		})
+	}
 	return f, control(f, kuaishou.PayloadType_SC_ERROR, &kuaishou.SCWebError{
 		Code: why.Code, Msg: title(int(why.Code)), MinDelayMs: why.MinDelayMs, MaxDelayMs: why.MaxDelayMs,
 	}, t)
@@ -123,6 +129,9 @@ func (r *room) enter(c *conn, request *kuaishou.CSWebEnterRoom) error {
 			c.send(f)
 		}
 		return err
+	}
+	if r.playback != nil {
+		return r.beginPlay(c)
 	}
 	t := r.now()
 	f := &frame{}
