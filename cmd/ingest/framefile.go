@@ -46,7 +46,13 @@ func (f frameFile) frames() iter.Seq2[*kuaishou.Frame, error] {
 // read calls use with each frame until it answers false.
 func (f frameFile) read(use func(*kuaishou.Frame) bool) error {
 	if slices.ContainsFunc([]string{".active", ".sealed", ".done", ".done.zst", ".bad", ".torn"}, func(state string) bool { return strings.HasSuffix(f.name, state) }) {
-		return readSegment(f.name, use)
+		frames, err := readSegment(f.name)
+		for _, frame := range frames {
+			if !use(frame) {
+				break
+			}
+		}
+		return err
 	}
 	from := f.stdin
 	if f.name != "-" {
@@ -97,22 +103,21 @@ func unpacked(input *bufio.Reader) (plain *bufio.Reader, done func(), err error)
 	return input, func() {}, nil
 }
 
-// readSegment reads a segment of the spool.
-func readSegment(name string, use func(*kuaishou.Frame) bool) error {
+// readSegment reads the frames of a segment of the spool.
+func readSegment(name string) ([]*kuaishou.Frame, error) {
 	segment, err := spool.ReadFile(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var frames []*kuaishou.Frame
 	for offset, record := range segment.Records() {
 		frame := new(kuaishou.Frame)
 		if err := proto.Unmarshal(record, frame); err != nil {
-			return fmt.Errorf("the record at %d is not a frame: %w", offset, err)
+			return nil, fmt.Errorf("the record at %d is not a frame: %w", offset, err)
 		}
-		if !use(frame) {
-			break
-		}
+		frames = append(frames, frame)
 	}
-	return nil
+	return frames, nil
 }
 
 // readLoose reads frames that nothing is said of but their bytes.
