@@ -16,7 +16,7 @@ import (
 
 type anonymizeCommand struct {
 	Out  string `short:"o" help:"File to write the recording to; it must not exist. Default: standard output." type:"path" placeholder:"FILE"`
-	Seed uint64 `help:"Make the same of the same file, for tests: whoever knows the seed can look for names. 0: a new secret key each time." placeholder:"N"`
+	Seed uint64 `env:"-" help:"Make the same of the same file, for tests: whoever knows the seed can look for names. 0: a new secret key each time." placeholder:"N"`
 	File string `arg:"" optional:"" default:"-" help:"A recording of watch --raw-to, or another file that decode takes. Default, or -: standard input."`
 }
 

@@ -85,8 +85,10 @@ func TestPlay(t *testing.T) {
 		"refused in between": {recorded: []kuaishou.PayloadType{ack, failed, ack, feed}, want: []kuaishou.PayloadType{ack, ack, feed, failed}},
 		"cut":                {recorded: []kuaishou.PayloadType{ack, feed}, want: []kuaishou.PayloadType{ack, feed, failed}, end: errors.New("cut off")},
 		"nothing":            {want: []kuaishou.PayloadType{failed}},
-		"more than may wait": {recorded: append([]kuaishou.PayloadType{ack}, slices.Repeat([]kuaishou.PayloadType{feed}, 3*outboxSize)...),
-			want: append(append([]kuaishou.PayloadType{ack}, slices.Repeat([]kuaishou.PayloadType{feed}, 3*outboxSize)...), failed)},
+		"more than may wait": {
+			recorded: append([]kuaishou.PayloadType{ack}, slices.Repeat([]kuaishou.PayloadType{feed}, 3*outboxSize)...),
+			want:     append(append([]kuaishou.PayloadType{ack}, slices.Repeat([]kuaishou.PayloadType{feed}, 3*outboxSize)...), failed),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
