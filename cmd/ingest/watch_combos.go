@@ -153,25 +153,23 @@ func inOrder(over []gifts) []gifts {
 	return over
 }
 
-// running is the combo that was added to last, "" when it is over.
-func (c *combos) running() string {
+// running is the combo that was added to last, unless it is over.
+func (c *combos) running() (gifts, bool) {
 	if c.latest == nil {
-		return ""
+		return gifts{}, false
 	}
 	tick := c.latest.tick
-	return fmt.Sprintf("%s %s ×%d", tick.UserName, giftName(tick), uint64(tick.BatchSize)*uint64(tick.ComboCount))
+	whole := uint64(tick.BatchSize) * uint64(tick.ComboCount)
+	return gifts{tick, whole, whole}, true
 }
 
-func giftName(g schema.Gift) string {
-	return cmp.Or(g.GiftName, fmt.Sprintf("gift %d", g.GiftID))
-}
-
-// worth adds up gifts in 快币.
+// worth adds up gifts in 快币, and knows what they are called: some ticks tell it.
 type worth struct {
 	kinds map[uint32]*kindWorth
 }
 
 type kindWorth struct {
+	name   string // "" when it was not told
 	number uint64
 	price  uint64 // of one
 	known  bool   // the price is
@@ -188,12 +186,21 @@ func (w *worth) add(tick schema.Gift, number uint64) {
 		w.kinds[tick.GiftID] = kind
 	}
 	kind.number += number
+	kind.name = cmp.Or(tick.GiftName, kind.name)
 	switch {
 	case tick.UnitPrice > 0:
 		kind.price, kind.known = uint64(tick.UnitPrice), true
 	case !kind.known && tick.BatchSize == 1 && tick.Rank > 0:
 		kind.price, kind.known = uint64(tick.Rank)-1, true
 	}
+}
+
+// name is what gifts of a kind are called.
+func (w *worth) name(giftID uint32) string {
+	if kind := w.kinds[giftID]; kind != nil && kind.name != "" {
+		return kind.name
+	}
+	return fmt.Sprintf("gift %d", giftID)
 }
 
 // sum is the value of all whose price is known, and whether that is all.

@@ -69,14 +69,17 @@ func TestCombos(t *testing.T) {
 func TestCombosEnd(t *testing.T) {
 	book := newCombos()
 	_, over := book.add(tick(0, "1-a-9-1", 1, 5))
-	if len(over) != 0 || book.running() != "云1 啤酒 ×5" {
-		t.Errorf("told %v, running %q", over, book.running())
+	if running, ok := book.running(); len(over) != 0 || !ok || running.UserName != "云1" || running.whole != 5 {
+		t.Errorf("told %v, running %+v", over, running)
 	}
 	if over := book.expire(tick(60, "", 0, 0).ReceivedAt); len(over) != 0 {
 		t.Errorf("told %v while it lived", over)
 	}
-	if over := book.expire(tick(61, "", 0, 0).ReceivedAt); len(over) != 1 || over[0].number != 5 || book.running() != "" {
-		t.Errorf("told %v when its life was over, running %q", over, book.running())
+	if over := book.expire(tick(61, "", 0, 0).ReceivedAt); len(over) != 1 || over[0].number != 5 {
+		t.Errorf("told %v when its life was over", over)
+	}
+	if running, ok := book.running(); ok {
+		t.Errorf("%+v still runs", running)
 	}
 	if added, over := book.add(tick(70, "1-a-9-1", 1, 2)); added != 2 || len(over) != 0 {
 		t.Errorf("the same key later adds %d, told %v", added, over)
@@ -108,6 +111,9 @@ func TestWorth(t *testing.T) {
 	w.add(unpriced, 66)
 	if value, exact := w.sum(); value != 0 || exact {
 		t.Errorf("%d, %v", value, exact)
+	}
+	if got := w.name(9) + w.name(10); got != "啤酒gift 10" {
+		t.Errorf("they are called %s", got)
 	}
 	w.add(tick(0, "2-a-9-1", 1, 1), 1)
 	unpriced.GiftID, unpriced.BatchSize, unpriced.Rank = 10042, 1, 2
@@ -168,14 +174,14 @@ func TestWatchViewOnATerminal(t *testing.T) {
 	for _, colour := range []bool{true, false} {
 		var out, notes bytes.Buffer
 		view := newWatchView(&out, &notes)
-		view.terminal, view.colour, view.width = true, colour, func() int { return 60 }
+		view.terminal, view.colour, view.width = true, colour, func() int { return 80 }
 		for second := range 3 {
 			if err := view.show(batchOf(second)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		last := out.String()[strings.LastIndex(out.String(), eraseLine):]
-		if !strings.Contains(last, "在线 2735 · 点赞 26万 · 评论 3 · 礼物 30 快币") || strings.HasSuffix(last, "\n") {
+		if !strings.Contains(last, "在线 2735 · 点赞 26万 · 评论 3 · 礼物 30 快币 · 云1 啤酒 ×3") || strings.HasSuffix(last, "\n") {
 			t.Errorf("the last line is %q", last)
 		}
 		fmt.Fprintln(view, "a note")
@@ -185,7 +191,7 @@ func TestWatchViewOnATerminal(t *testing.T) {
 		}
 		for line := range strings.SplitSeq(out.String(), "\n") {
 			shown := line[strings.LastIndex(line, eraseLine)+1:]
-			if cells := len([]rune(escapes.ReplaceAllString(shown, ""))); cells > 60 {
+			if cells := len([]rune(escapes.ReplaceAllString(shown, ""))); cells > 80 {
 				t.Errorf("a line of %d characters at least: %q", cells, line)
 			}
 		}

@@ -48,7 +48,7 @@ func newWatchView(out, notes io.Writer) *watchView {
 		v.terminal, v.colour = true, os.Getenv("NO_COLOR") == ""
 		v.width = func() int {
 			width, _, err := term.GetSize(int(file.Fd()))
-			if err != nil {
+			if err != nil || width == 0 { // it does not know
 				return 80
 			}
 			return width
@@ -79,7 +79,7 @@ func (v *watchView) show(batch *schema.Batch) error {
 	}
 	for _, g := range batch.Gifts {
 		added, over := v.combos.add(g)
-		v.worth.add(g, added)
+		v.worth.add(g, added) // before what is over is told, which it may name
 		v.gifts(over)
 	}
 	for _, l := range batch.Likes {
@@ -127,7 +127,7 @@ func (v *watchView) gifts(over []gifts) {
 		if g.whole > g.number {
 			whole = fmt.Sprintf(" (共 %d)", g.whole)
 		}
-		v.line(g.EventTime, yellow, "* %s 送出 %s ×%d%s", g.UserName, giftName(g.Gift), g.number, whole)
+		v.line(g.EventTime, yellow, "* %s 送出 %s ×%d%s", g.UserName, v.worth.name(g.GiftID), g.number, whole)
 	}
 }
 
@@ -208,8 +208,8 @@ func (v *watchView) print(now time.Time) error {
 // lastLine is the counters, no longer than the terminal is wide.
 func (v *watchView) lastLine(now time.Time) string {
 	text := v.status(now)
-	if running := v.combos.running(); running != "" {
-		text += " · " + running
+	if g, ok := v.combos.running(); ok {
+		text += fmt.Sprintf(" · %s %s ×%d", g.UserName, v.worth.name(g.GiftID), g.whole)
 	}
 	text = fitting(printable(text), v.width()-1)
 	if v.colour {
