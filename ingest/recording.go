@@ -60,7 +60,7 @@ func (r *Recorder) Append(frame *kuaishou.Frame) error {
 	}
 	r.buffer = record
 	if _, err := r.to.Write(record); err != nil {
-		return fmt.Errorf("recording: %w", err)
+		return fmt.Errorf("recording: %w: what was recorded before can be read", err)
 	}
 	r.frames++
 	return nil

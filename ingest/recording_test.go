@@ -126,3 +126,30 @@ func TestRecordingHasNoSecrets(t *testing.T) {
 		}
 	}
 }
+
+// No bytes make it panic, read for ever or say nothing of what is wrong.
+func FuzzReadRecording(f *testing.F) {
+	var out bytes.Buffer
+	recorder, err := NewRecorder(&out)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := recorder.Append(frameOf([]byte("a websocket message"))); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(out.Bytes())
+	f.Add(out.Bytes()[:len(RecordingMagic)+3])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		read := len(RecordingMagic)
+		for frame, err := range ReadRecording(bytes.NewReader(data)) {
+			if err != nil {
+				return
+			}
+			read += 1 + proto.Size(frame)
+		}
+		// A frame can be written in more bytes than it needs, never in fewer.
+		if read > len(data) {
+			t.Errorf("frames of %d bytes at least were read of %d", read, len(data))
+		}
+	})
+}
