@@ -18,15 +18,18 @@ type FollowOptions struct {
 	State func(Report)
 	// Rows is told the rows of each frame; the batch is valid until it returns.
 	// Its error ends Follow.
-	Rows   func(*schema.Batch) error
-	Logger *slog.Logger
+	Rows func(*schema.Batch) error
+	// Recorder, when not nil, is given each frame before it is decoded. Its
+	// error ends Follow.
+	Recorder *Recorder
+	Logger   *slog.Logger
 }
 
 // Follow watches one room without databases or spool until the live has ended,
 // it cannot be watched, or ctx is done. It answers the room's last state, and
-// the error of Rows.
+// the error of Rows or of the Recorder.
 func Follow(ctx context.Context, o FollowOptions) (Report, error) {
-	shown := &shownFrames{show: o.Rows, decoder: NewDecoder(nil)}
+	shown := &shownFrames{recorder: o.Recorder, show: o.Rows, decoder: NewDecoder(nil)}
 	heard := room{
 		liveID: o.LiveID, resolver: o.Client, frames: &oneByOne{frames: shown},
 		connector: newConnector(o.Client.origin(), defaultTiming()), retry: o.Client.retry,
@@ -38,14 +41,20 @@ func Follow(ctx context.Context, o FollowOptions) (Report, error) {
 
 // shownFrames decodes frames at once, for one room that somebody looks at.
 type shownFrames struct {
-	show    func(*schema.Batch) error
-	decoder *Decoder
-	batch   schema.Batch
-	err     error
+	recorder *Recorder // may be nil
+	show     func(*schema.Batch) error
+	decoder  *Decoder
+	batch    schema.Batch
+	err      error
 }
 
-// Append decodes the frame and shows its rows.
+// Append records the frame, decodes it and shows its rows.
 func (f *shownFrames) Append(frame *kuaishou.Frame) error {
+	if f.recorder != nil {
+		if f.err = f.recorder.Append(frame); f.err != nil {
+			return f.err
+		}
+	}
 	f.batch.Reset()
 	f.decoder.Decode(frame, 0, &f.batch)
 	f.err = f.show(&f.batch)

@@ -47,18 +47,19 @@ type cli struct {
 	LogLevel  slog.Level `help:"Least level of what is logged: debug, info, warn or error." default:"info" placeholder:"LEVEL"`
 	LogFormat string     `help:"text, json, or auto: text on a terminal." enum:"auto,text,json" default:"auto"`
 
-	Run      runCommand      `cmd:"" help:"Watch the rooms in lives until stopped."`
-	Demo     demoCommand     `cmd:"" help:"Show the main job end to end on this machine, against a simulated Kuaishou."`
-	Lives    livesCommand    `cmd:"" help:"List and change the rooms to watch."`
-	Accounts accountsCommand `cmd:"" help:"Show how it stands with the accounts that look rooms up, and how long a look at all rooms takes."`
-	Watch    watchCommand    `cmd:"" help:"Print one room as it happens; needs no databases."`
-	Decode   decodeCommand   `cmd:"" help:"Decode captured frames to rows, one JSON line a row."`
-	Replay   replayCommand   `cmd:"" help:"Decode the frames that are kept with today's decoder, and put the tables right."`
-	Drift    driftCommand    `cmd:"" help:"Tell how what is sent differs from what the decoder knows."`
-	Migrate  migrateCommand  `cmd:"" help:"Bring the tables of Postgres and ClickHouse up to date."`
-	Engines  enginesCommand  `cmd:"" help:"Run only the embedded Postgres and ClickHouse, for other processes."`
-	Simulate simulateCommand `cmd:"" help:"Run only the simulated Kuaishou."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+	Run       runCommand       `cmd:"" help:"Watch the rooms in lives until stopped."`
+	Demo      demoCommand      `cmd:"" help:"Show the main job end to end on this machine, against a simulated Kuaishou."`
+	Lives     livesCommand     `cmd:"" help:"List and change the rooms to watch."`
+	Accounts  accountsCommand  `cmd:"" help:"Show how it stands with the accounts that look rooms up, and how long a look at all rooms takes."`
+	Watch     watchCommand     `cmd:"" help:"Print one room as it happens; needs no databases."`
+	Decode    decodeCommand    `cmd:"" help:"Decode captured frames to rows, one JSON line a row."`
+	Anonymize anonymizeCommand `cmd:"" help:"Replace everybody in a recording by nobody, for a bug report."`
+	Replay    replayCommand    `cmd:"" help:"Decode the frames that are kept with today's decoder, and put the tables right."`
+	Drift     driftCommand     `cmd:"" help:"Tell how what is sent differs from what the decoder knows."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the tables of Postgres and ClickHouse up to date."`
+	Engines   enginesCommand   `cmd:"" help:"Run only the embedded Postgres and ClickHouse, for other processes."`
+	Simulate  simulateCommand  `cmd:"" help:"Run only the simulated Kuaishou."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
 // process is what a command may use of the process it runs in.

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"os"
 	"time"
 
 	"kslive/ingest"
@@ -13,12 +14,19 @@ import (
 
 type watchCommand struct {
 	kuaishouFlags
-	JSON bool   `name:"json" help:"Print every row as a JSON line, like decode."`
-	Live string `arg:"" help:"Live ID, or the address of the room."`
+	JSON  bool   `name:"json" help:"Print every row as a JSON line, like decode."`
+	RawTo string `help:"Record every frame in this file, which must not exist, for decode, anonymize and simulate --play. It holds what people wrote, and no secrets of yours." type:"path" placeholder:"FILE"`
+	Live  string `arg:"" help:"Live ID, or the address of the room."`
+}
+
+// Help is printed below the usage.
+func (watchCommand) Help() string {
+	return `A combo of gifts is one line, printed when it is over: when nothing was added for as long as the server says, when its sender
+begins another, or at the end. On a terminal the last line shows the counters and the combo that runs. NO_COLOR is respected.`
 }
 
 // Run prints the room until it ends or the process is told to stop.
-func (c *watchCommand) Run(p *process) error {
+func (c *watchCommand) Run(p *process) (err error) {
 	liveID, err := ingest.ParseLiveID(c.Live)
 	isLink := errors.Is(err, ingest.ErrShortLink)
 	if err != nil && !isLink {
@@ -34,25 +42,19 @@ func (c *watchCommand) Run(p *process) error {
 			return err
 		}
 	}
-	show := showLines(p.stdout)
-	if c.JSON {
-		rows := newRowPrinter(p.stdout)
-		show = func(batch *schema.Batch) error {
-			if err := rows.print(batch); err != nil {
-				return err
-			}
-			return rows.flush()
+	options := ingest.FollowOptions{LiveID: liveID, Client: client, Logger: p.logger}
+	if c.RawTo != "" {
+		recorder, finish, err := record(p, c.RawTo)
+		if err != nil {
+			return err
 		}
+		defer func() { err = errors.Join(err, finish()) }()
+		options.Recorder = recorder
 	}
-	last, err := ingest.Follow(p.taking, ingest.FollowOptions{
-		LiveID: liveID, Client: client, Logger: p.logger, Rows: show,
-		State: func(r ingest.Report) {
-			if r.Via != "" {
-				r.Reason = strings.TrimPrefix(r.Reason+" [via "+r.Via+"]", " ")
-			}
-			fmt.Fprintf(p.stderr, "%s: %s\n", r.State, r.Reason)
-		},
-	})
+	show, finish := c.show(p, &options)
+	options.Rows = show
+	last, err := ingest.Follow(p.taking, options)
+	err = cmp.Or(err, finish())
 	switch {
 	case err != nil:
 		return err
@@ -63,57 +65,69 @@ func (c *watchCommand) Run(p *process) error {
 	}
 }
 
-// showLines prints what a person wants to see of a room, a line an event.
-func showLines(w io.Writer) func(*schema.Batch) error {
-	return func(batch *schema.Batch) error {
-		var b strings.Builder
-		line := func(at time.Time, format string, args ...any) {
-			b.WriteString(at.Local().Format("15:04:05 "))
-			b.WriteString(printable(fmt.Sprintf(format, args...)))
-			b.WriteByte('\n')
-		}
-		for _, c := range batch.Comments {
-			if c.ShowType != "hidden" {
-				line(c.EventTime, "%s: %s", c.UserName, c.Content)
+// show is told the rows. It sets who is told the states and what is logged, and
+// answers what is to be called at the end.
+func (c *watchCommand) show(p *process, options *ingest.FollowOptions) (show func(*schema.Batch) error, finish func() error) {
+	if c.JSON {
+		options.State = func(r ingest.Report) { tell(p.stderr, r) }
+		rows := newRowPrinter(p.stdout)
+		return func(batch *schema.Batch) error {
+			if err := rows.print(batch); err != nil {
+				return err
+			}
+			return rows.flush()
+		}, func() error { return nil }
+	}
+	view := newWatchView(p.stdout, p.stderr)
+	options.State = func(r ingest.Report) { tell(view, r) }
+	if view.terminal {
+		options.Logger = newLogger(view, p.logLevel, "text")
+	}
+	over, stopped := make(chan struct{}), make(chan struct{})
+	go func() { // finish waits for it
+		defer close(stopped)
+		second := time.NewTicker(time.Second)
+		defer second.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case now := <-second.C:
+				view.tick(now)
 			}
 		}
-		for _, g := range batch.Gifts {
-			name := g.GiftName
-			if name == "" {
-				name = fmt.Sprintf("gift %d", g.GiftID)
-			}
-			line(g.EventTime, "* %s 送出 %s ×%d", g.UserName, name, uint64(g.BatchSize)*uint64(g.ComboCount))
-		}
-		for _, l := range batch.Likes {
-			line(l.EventTime, "♥ %s 点赞", l.UserName)
-		}
-		for _, e := range batch.Entries {
-			line(e.EventTime, "→ %s 进入直播间", e.UserName)
-		}
-		for _, s := range batch.Shares {
-			line(s.EventTime, "↗ %s 分享了直播间", s.UserName)
-		}
-		for _, n := range batch.Notices {
-			line(n.EventTime, "! %s", n.Content)
-		}
-		for _, s := range batch.RoomStats {
-			line(s.EventTime, "  在线 %s  点赞 %s", s.DisplayWatchingCount, s.DisplayLikeCount)
-		}
-		for _, e := range batch.RoomEvents {
-			line(e.EventTime, "  %s %s %s", e.PayloadType, e.Part, e.Message)
-		}
-		_, err := io.WriteString(w, b.String())
-		return err
+	}()
+	return view.show, func() error {
+		close(over)
+		<-stopped
+		return view.close()
 	}
 }
 
-// printable takes out control characters: names and comments are written by
-// strangers, and a terminal obeys some of them.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 {
-			return -1
+// record begins a recording in a new file. finish ends it, and removes it when
+// there is nothing in it.
+func record(p *process, name string) (recorder *ingest.Recorder, finish func() error, err error) {
+	file, err := createNew(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if recorder, err = ingest.NewRecorder(file); err != nil {
+		return nil, nil, errors.Join(err, file.Close(), os.Remove(name))
+	}
+	return recorder, func() error {
+		if recorder.Frames() == 0 {
+			return errors.Join(file.Close(), os.Remove(name))
 		}
-		return r
-	}, s)
+		fmt.Fprintf(p.stderr, "recorded %d frames in %s\n", recorder.Frames(), name)
+		return file.Close()
+	}, nil
+}
+
+// tell prints what a room says of itself.
+func tell(w io.Writer, r ingest.Report) {
+	via := ""
+	if r.Via != "" {
+		via = " [via " + r.Via + "]"
+	}
+	fmt.Fprintf(w, "%s: %s%s\n", r.State, r.Reason, via)
 }

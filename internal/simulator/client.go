@@ -146,6 +146,7 @@ func (c Client) Ledger(ctx context.Context) (*Ledger, error) {
 		return nil, err
 	}
 	ledger := newLedger(time.UnixMilli(summary.Since))
+	ledger.leaveOut(summary.Played...)
 	for i := range keys {
 		if err := c.call(ctx, http.MethodGet, "/ledger/"+keys[i].table, nil, ledger.tables[i].readFrom); err != nil {
 			return nil, err

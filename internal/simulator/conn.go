@@ -174,7 +174,7 @@ func (c *conn) thaw() {
 
 // listen answers heartbeats until the client leaves or misses them.
 func (c *conn) listen(room *room) {
-	limit := missedHeartbeats * c.simulator.options.Heartbeat
+	limit := room.patienceWith()
 	c.extend(limit)
 	for {
 		message, ok := c.read()

@@ -102,10 +102,12 @@ type ledgerSummary struct {
 	// Since is when the ledger was begun, in Unix milliseconds.
 	Since int64             `json:"since"`
 	Sent  map[string]uint64 `json:"sent"`
+	// Played are the rooms that it leaves out.
+	Played []string `json:"played"`
 }
 
 func (s *Simulator) serveLedger(w http.ResponseWriter, r *http.Request) {
-	verdict{}.writeJSON(w, r, ledgerSummary{Since: s.ledger.since.UnixMilli(), Sent: s.ledger.Counts()})
+	verdict{}.writeJSON(w, r, ledgerSummary{Since: s.ledger.since.UnixMilli(), Sent: s.ledger.Counts(), Played: s.ledger.leftOut()})
 }
 
 // ledgerRecord is the size of a hash and its tally as they are transferred: a

@@ -72,6 +72,9 @@ func (r *room) enter(c *conn, request *kuaishou.CSWebEnterRoom) error {
 		}
 		return err
 	}
+	if r.playback != nil {
+		return r.beginPlay(c)
+	}
 	t := r.now()
 	f := &frame{}
 	f.add(&schema.RoomEvent{Event: r.eventOf(request.LiveStreamId, t), PayloadType: kuaishou.PayloadType_SC_ENTER_ROOM_ACK.String()})

@@ -163,12 +163,13 @@ func (f keyField) sql() string {
 }
 
 // query is the SQL that answers each hash stored in the table since a time,
-// and how often. final merges rows that the engine has yet to replace.
-func (k *key) query(since time.Time, final bool) string {
+// and how often. final merges rows that the engine has yet to replace; where is
+// a further condition, which may be empty.
+func (k *key) query(since time.Time, final bool, where string) string {
 	table := k.table
 	if final {
 		table += " FINAL"
 	}
-	return fmt.Sprintf("SELECT %s AS hash, count() AS count FROM %s WHERE event_time >= fromUnixTimestamp64Milli(%d) GROUP BY hash",
-		k.sql(), table, since.UnixMilli())
+	return fmt.Sprintf("SELECT %s AS hash, count() AS count FROM %s WHERE event_time >= fromUnixTimestamp64Milli(%d)%s GROUP BY hash",
+		k.sql(), table, since.UnixMilli(), where)
 }

@@ -19,6 +19,9 @@ import (
 type Ledger struct {
 	since  time.Time
 	tables []tableLedger // in the order of keys
+
+	mu     sync.Mutex
+	played []string // live IDs of the rooms that it knows nothing of
 }
 
 type tableLedger struct {
@@ -155,13 +158,14 @@ type Audit struct {
 }
 
 // Audit compares the ledger with a database through query. Only rows since the
-// ledger was begun count, so that a database that lived longer can be audited.
+// ledger was begun count, so that a database that lived longer can be audited;
+// and none of rooms that were played, see PlayRoom.
 // final asks for tables with the rows merged that the engine has yet to merge:
 // without it a row that two workers inserted is doubled until then.
 func (l *Ledger) Audit(ctx context.Context, query Query, final bool) (Audit, error) {
 	audit := Audit{Kinds: make(map[string]Kind, len(keys))}
 	for i := range keys {
-		stored, err := query(ctx, keys[i].query(l.since, final))
+		stored, err := query(ctx, keys[i].query(l.since, final, l.withoutPlayed()))
 		if err != nil {
 			return Audit{}, fmt.Errorf("auditing %s: %w", keys[i].table, err)
 		}

@@ -105,14 +105,14 @@ func TestAudit(t *testing.T) {
 func TestQuery(t *testing.T) {
 	t.Parallel()
 	k := keyOf[schema.Undecoded]("undecoded", "payload_type part payload")
-	got := k.query(time.UnixMilli(42), true)
+	got := k.query(time.UnixMilli(42), true, "")
 	want := "SELECT xxHash64(concatWithSeparator('\\x1f', toString(`live_id`), toString(`live_stream_id`), " +
 		"toString(if(event_time_source = 'received', 0, toUnixTimestamp64Milli(`event_time`))), toString(`payload_type`), toString(`part`), toString(xxHash64(`payload`)))) AS hash, " +
 		"count() AS count FROM undecoded FINAL WHERE event_time >= fromUnixTimestamp64Milli(42) GROUP BY hash"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if strings.Contains(k.query(time.UnixMilli(42), false), "FINAL") {
+	if strings.Contains(k.query(time.UnixMilli(42), false, ""), "FINAL") {
 		t.Error("FINAL although not asked for")
 	}
 }

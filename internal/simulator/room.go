@@ -17,6 +17,7 @@ type room struct {
 	simulator *Simulator
 	liveID    string
 	options   RoomOptions
+	playback  *Playback // nil: what it pushes is invented
 
 	mu        sync.Mutex
 	answer    Answer
@@ -59,6 +60,9 @@ func (r *room) goLive() []string {
 		r.live = true
 		r.broadcast++
 		r.generator = newGenerator(r.simulator, r.liveID, r.broadcast, r.now)
+		if r.playback != nil && r.playback.LiveStreamID != "" {
+			r.generator.streamID = r.playback.LiveStreamID
+		}
 		r.streams[r.generator.streamID] = true
 		r.renewals = 0
 		r.tokens = make(map[string]*token)
@@ -115,10 +119,12 @@ func (r *room) eventOf(streamID string, t time.Time) schema.Event {
 func (r *room) refusal(streamID string, why Rejection) (*frame, error) {
 	f := &frame{then: goodbye}
 	t := r.now()
-	f.add(&schema.RoomEvent{
-		Event:       r.eventOf(streamID, t),
-		PayloadType: kuaishou.PayloadType_SC_ERROR.String(),
-	})
+	if r.playback == nil {
+		f.add(&schema.RoomEvent{
+			Event:       r.eventOf(streamID, t),
+			PayloadType: kuaishou.PayloadType_SC_ERROR.String(),
+		})
+	}
 	return f, control(f, kuaishou.PayloadType_SC_ERROR, &kuaishou.SCWebError{
 		Code: why.Code, Msg: Title(int(why.Code)), SubCode: why.SubCode, MinDelayMs: why.MinDelayMs, MaxDelayMs: why.MaxDelayMs,
 	}, t)
