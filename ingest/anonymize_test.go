@@ -81,8 +81,8 @@ func recordRoom(t *testing.T) (recording []byte, frames []*kuaishou.Frame, secre
 	return written.Bytes(), frames, []string{room.Token, "geheimesWort", "0123456789abcdef"}
 }
 
-// rowsOf counts the rows of a frame by table.
-func rowsOf(frame *kuaishou.Frame) map[string]int {
+// rowCounts counts the rows of a frame by table.
+func rowCounts(frame *kuaishou.Frame) map[string]int {
 	var batch schema.Batch
 	NewDecoder(nil).Decode(frame, 0, &batch)
 	rows := make(map[string]int)
@@ -108,7 +108,7 @@ func TestAnonymizeRecording(t *testing.T) {
 		if !proto.Equal(before, frame) {
 			t.Fatalf("frame %d was changed", i)
 		}
-		want, got := rowsOf(frame), rowsOf(after)
+		want, got := rowCounts(frame), rowCounts(after)
 		for table, n := range want {
 			if got[table] != n {
 				t.Errorf("frame %d: %d rows of %s, want %d", i, got[table], table, n)
@@ -234,8 +234,8 @@ func TestAnonymizeCaptures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for table, n := range rowsOf(frame) {
-				if got := rowsOf(after)[table]; got != n {
+			for table, n := range rowCounts(frame) {
+				if got := rowCounts(after)[table]; got != n {
 					t.Errorf("%d rows of %s, want %d", got, table, n)
 				}
 			}
@@ -290,8 +290,8 @@ func TestAnonymizeUndeclared(t *testing.T) {
 			t.Errorf("%q is still there", gone)
 		}
 	}
-	if len(plain) != len(payload) || len(plain) == 0 || rowsOf(after)["undecoded"] != 2 || rowsOf(after)["room_events"] != 1 {
-		t.Errorf("%d bytes became %d, %v", len(payload), len(plain), rowsOf(after))
+	if len(plain) != len(payload) || len(plain) == 0 || rowCounts(after)["undecoded"] != 2 || rowCounts(after)["room_events"] != 1 {
+		t.Errorf("%d bytes became %d, %v", len(payload), len(plain), rowCounts(after))
 	}
 	if done := a.Done(); done.UnknownTexts != 4 || done.UnknownNumbers != 3 || done.UnknownEmptied != 2 || done.EmptiedBytes != 6 {
 		t.Errorf("done %+v", done)
@@ -315,7 +315,7 @@ func TestAnonymizeBroken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, got := rowsOf(frame), rowsOf(after)
+		want, got := rowCounts(frame), rowCounts(after)
 		if got["undecoded"] != want["undecoded"] || got["room_stats"] != want["room_stats"] || len(after.Data) != len(frame.Data) {
 			t.Errorf("frame %d: %v became %v", i, want, got)
 		}
@@ -389,7 +389,7 @@ func FuzzAnonymize(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, got := rowsOf(frame), rowsOf(after)
+			want, got := rowCounts(frame), rowCounts(after)
 			for table, n := range want {
 				if got[table] != n {
 					t.Errorf("%d rows of %s, want %d", got[table], table, n)

@@ -133,7 +133,7 @@ func TestSecretsStayInside(t *testing.T) {
 		eventually(t, fmt.Sprintf("after %s the room is %s", step, want), func() bool {
 			return strings.Contains(liveStatus(t, s, room, column), want)
 		})
-		seen = append(seen, tables(t, s)...)
+		seen = append(seen, postgresRows(t, s)...)
 		seen = append(seen, fetch(t, "http://"+listen+"/metrics"))
 		if runtime.GOOS == "linux" {
 			line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", run.Process.Pid))
@@ -193,9 +193,9 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 }
 
-// tables are all rows of all Postgres tables but for lives.endpoint, which is
+// postgresRows are all rows of all Postgres tables but for lives.endpoint, which is
 // the operator's own.
-func tables(t *testing.T, s *setting) (rows []string) {
+func postgresRows(t *testing.T, s *setting) (rows []string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), s.engines.Postgres)
 	if err != nil {
