@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// said is a comment of the seeded broadcasts.
-type said struct {
+// remark is a comment of the seeded broadcasts.
+type remark struct {
 	stream string
 	user   int
 	at     time.Time
@@ -37,9 +37,9 @@ func seededUser(n int) string { return fmt.Sprintf("3xuser%09d", n) }
 // seed inserts three broadcasts of one room, half of it twice, and answers the
 // comments. Users with a number below 40 come to any of them, the others to the
 // one with their number modulo three.
-func seed(t *testing.T, conn driver.Conn, random *rand.Rand) []said {
+func seed(t *testing.T, conn driver.Conn, random *rand.Rand) []remark {
 	t.Helper()
-	var comments []said
+	var comments []remark
 	for i, stream := range seededStreams {
 		for minute := range seededMinutes {
 			n := random.IntN(8)
@@ -52,7 +52,7 @@ func seed(t *testing.T, conn driver.Conn, random *rand.Rand) []said {
 					user += (i - user%3 + 3) % 3
 				}
 				at := seededStart(i).Add(time.Duration(minute)*time.Minute + time.Duration(random.IntN(49_000))*time.Millisecond)
-				comments = append(comments, said{stream, user, at, random.IntN(10) == 0})
+				comments = append(comments, remark{stream, user, at, random.IntN(10) == 0})
 			}
 		}
 	}
@@ -124,7 +124,7 @@ func TestBroadcastViews(t *testing.T) {
 	t.Logf("seed %d", number)
 	_, dsn := migrated(t)
 	conn := open(t, dsn)
-	comments := slices.DeleteFunc(seed(t, conn, rand.New(rand.NewPCG(number, 0))), func(c said) bool { return c.hidden })
+	comments := slices.DeleteFunc(seed(t, conn, rand.New(rand.NewPCG(number, 0))), func(c remark) bool { return c.hidden })
 	china := time.FixedZone("China", 8*3600)
 
 	byDay, byMinute := make(map[string]uint64), make(map[string]uint64)
@@ -140,8 +140,8 @@ func TestBroadcastViews(t *testing.T) {
 	compare(t, conn, "chatters", "SELECT concat(live_stream_id, ' ', toString(day), ' ', user_id), comments FROM chatters", byDay)
 	compare(t, conn, "comments_by_minute", "SELECT concat(live_stream_id, ' ', toString(toUnixTimestamp(minute))), comments FROM comments_by_minute", byMinute)
 	compare(t, conn, "presence", "SELECT live_stream_id, uniqExactIf(user_id, comments > 0) FROM presence GROUP BY live_stream_id", sizes(people))
-	compare(t, conn, "user_names", "SELECT user_id, sum(comments) FROM user_names WHERE comments > 0 GROUP BY user_id", tally(comments, func(c said) string { return seededUser(c.user) }))
-	compare(t, conn, "broadcasts", "SELECT live_stream_id, comments FROM broadcasts", tally(comments, func(c said) string { return c.stream }))
+	compare(t, conn, "user_names", "SELECT user_id, sum(comments) FROM user_names WHERE comments > 0 GROUP BY user_id", tally(comments, func(c remark) string { return seededUser(c.user) }))
+	compare(t, conn, "broadcasts", "SELECT live_stream_id, comments FROM broadcasts", tally(comments, func(c remark) string { return c.stream }))
 	compare(t, conn, "comment_peaks", "SELECT live_stream_id, toUInt64(dateDiff('minute', toDateTime('2026-06-01 15:30:00', 'UTC'), minute) % 1440) FROM comment_peaks", map[string]uint64{"stream-0001": 30, "stream-0002": 30, "stream-0003": 30})
 
 	returning := make(map[string]uint64)
@@ -194,9 +194,9 @@ func TestBroadcastViews(t *testing.T) {
 	}
 
 	at := seededStart(0).Add(31 * time.Minute)
-	before := func(c said) bool { return c.at.After(at.Add(-time.Minute)) && !c.at.After(at) }
+	before := func(c remark) bool { return c.at.After(at.Add(-time.Minute)) && !c.at.After(at) }
 	compare(t, conn, "moment", fmt.Sprintf("SELECT kind, count() FROM moment(live = '%s', at = toDateTime64('%s', 3, 'UTC'), seconds = 60) GROUP BY kind", seededLive, at.Format("2006-01-02 15:04:05")),
-		map[string]uint64{"comment": uint64(len(slices.DeleteFunc(slices.Clone(comments), func(c said) bool { return !before(c) })))})
+		map[string]uint64{"comment": uint64(len(slices.DeleteFunc(slices.Clone(comments), func(c remark) bool { return !before(c) })))})
 }
 
 // Each example in the comment of a view can be run.
@@ -235,7 +235,7 @@ func compare(t *testing.T, conn driver.Conn, what, sql string, want map[string]u
 }
 
 // tally counts comments by something.
-func tally(comments []said, by func(said) string) map[string]uint64 {
+func tally(comments []remark, by func(remark) string) map[string]uint64 {
 	counts := make(map[string]uint64)
 	for _, c := range comments {
 		counts[by(c)]++
