@@ -64,16 +64,40 @@ func TestSocketGoesOutByTheAccountsProxy(t *testing.T) {
 	}
 }
 
-func TestProxysRefusalHoldsNoPassword(t *testing.T) {
-	s := serve(t)
-	proxy, _ := tunnel(t)
-	address, err := url.Parse(proxy.URL)
+// refusingSOCKS is the address of a SOCKS5 proxy that accepts no password.
+func refusingSOCKS(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address.User = url.UserPassword("you", secretPassword)
-	for _, scheme := range []string{"http", "socks5h", "https"} {
-		address.Scheme = scheme
+	var serving sync.WaitGroup
+	t.Cleanup(func() { listener.Close(); serving.Wait() })
+	serving.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			buffer := make([]byte, 512)
+			for _, answer := range []string{"\x05\x02", "\x01\x01"} { // a password is wanted; not this one
+				if _, err := conn.Read(buffer); err != nil {
+					break
+				}
+				_, _ = io.WriteString(conn, answer)
+			}
+			conn.Close()
+		}
+	})
+	return listener.Addr().String()
+}
+
+func TestProxysRefusalHoldsNoPassword(t *testing.T) {
+	s := serve(t)
+	proxy, _ := tunnel(t)
+	for scheme, host := range map[string]string{
+		"http": proxy.Listener.Addr().String(), "https": proxy.Listener.Addr().String(), "socks5h": refusingSOCKS(t),
+	} {
+		address := &url.URL{Scheme: scheme, Host: host, User: url.UserPassword("you", secretPassword)}
 		r := &recorder{answers: []Resolution{{State: StateLive, Endpoint: s.endpoint("/"), proxy: address}, {State: StateOffline}}}
 		last := r.run(t, quick(), nil)
 		if last.State != StateOffline {

@@ -214,7 +214,7 @@ func coverageSample() *kuaishou.Coverage {
 		Worker: "w", StartedAt: sampleReceived - 90_000, ConnectedAt: sampleReceived - 89_000,
 		LastFrameAt: sampleReceived - 1000, EndedAt: sampleReceived,
 		State: string(StateConnecting), Cause: causeRejected, Reason: "busy: 服务器繁忙", Code: 10, CloseCode: 1006,
-		Frames: 30, Bytes: 9000, UnknownPayloads: 2, Reconnects: 1,
+		Frames: 30, Bytes: 9000, UnknownPayloads: 2, Reconnects: 1, Via: "page",
 	}
 }
 

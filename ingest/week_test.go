@@ -117,7 +117,7 @@ func newWeekClient(t *testing.T, site *weekSite) *Client {
 	if err := os.WriteFile(file, []byte(accounts.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	client, err := NewClient(ClientOptions{Accounts: file, MinInterval: interval, Logger: slog.New(slog.DiscardHandler)})
+	client, err := NewClient(ClientOptions{Accounts: file, MinInterval: interval, Resolvers: []string{ViaPage}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
