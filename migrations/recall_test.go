@@ -169,12 +169,11 @@ func insertSaid(t *testing.T, conn driver.Conn, live string, start time.Time, ro
 // shownBy reads comments_unique, of one live or of all.
 func shownBy(t *testing.T, conn driver.Conn, start time.Time, live string) map[string][]string {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), `SELECT live_id, source, event_time FROM comments_unique
-		WHERE event_time >= $1 ORDER BY live_id, event_time, source`, start)
+	query, args := "SELECT live_id, source, event_time FROM comments_unique WHERE event_time >= $1", []any{start}
 	if live != "" {
-		rows, err = conn.Query(t.Context(), `SELECT live_id, source, event_time FROM comments_unique
-			WHERE live_id = $1 AND event_time >= $2 ORDER BY event_time, source`, live, start)
+		query, args = query+" AND live_id = $2", append(args, live)
 	}
+	rows, err := conn.Query(t.Context(), query+" ORDER BY live_id, event_time, source", args...)
 	if err != nil {
 		t.Fatal(err)
 	}
