@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	kuaishou "kslive/proto"
+	"kslive/schema"
 )
 
 // roundTrip is a network.
@@ -20,7 +23,7 @@ type roundTrip func(*http.Request) *http.Response
 func (r roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return r(request), nil }
 
 // A look-up ends in a state with a reason, whatever the room's page, livedetail
-// and websocketinfo answer, and enters no other author's room.
+// and websocketinfo or byUser answer, and enters no other author's room.
 func FuzzLookUp(f *testing.F) {
 	for _, name := range []string{"live", "live-endpoint", "rate-limited", "no-state"} {
 		page, err := os.ReadFile(filepath.Join("testdata", "pages", name+".html"))
@@ -41,7 +44,7 @@ func FuzzLookUp(f *testing.F) {
 				switch {
 				case strings.HasSuffix(request.URL.Path, "/livedetail"):
 					body = detail
-				case strings.HasSuffix(request.URL.Path, "/websocketinfo"):
+				case strings.HasSuffix(request.URL.Path, "/websocketinfo"), strings.HasSuffix(request.URL.Path, "/byUser"):
 					body = socket
 				}
 				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(body)), Request: request}
@@ -56,7 +59,9 @@ func FuzzLookUp(f *testing.F) {
 			t.Fatal(err)
 		case found.State == StateLive && found.Endpoint.Validate() != nil:
 			t.Errorf("live at %v: %v", found.Endpoint, found.Endpoint.Validate())
-		case found.State != StateLive && (found.Reason == "" || found.RetryAfter <= 0):
+		case found.State == StateRecall && (found.Reason == "" || found.Endpoint.LiveStreamID == ""):
+			t.Errorf("recall of %v because of %q", found.Endpoint, found.Reason)
+		case found.State != StateLive && found.State != StateRecall && (found.Reason == "" || found.RetryAfter <= 0):
 			t.Errorf("%s because of %q, again after %v", found.State, found.Reason, found.RetryAfter)
 		case len(found.Reason) > 4096 || strings.ContainsAny(found.Reason, "\r\n"):
 			t.Errorf("the reason is %q", found.Reason)
@@ -106,6 +111,29 @@ func FuzzCookies(f *testing.F) {
 		for _, cookie := range cookies {
 			if cookie.Valid() != nil {
 				t.Errorf("%q cannot be sent", cookie.Name)
+			}
+		}
+	})
+}
+
+// A history of comments is read or is said to be unreadable, and whatever is in
+// it can be decoded.
+func FuzzRecall(f *testing.F) {
+	f.Add([]byte(`{"data":{"result":1,"feedTypeCursorMap":{"1":7,"2":"8"},"backTraceFeedMap":{"1":{"historyFeedList":["CgFhGgJoaQ==","?"]},"2":{"historyFeedList":["CgFh"]}}}}`))
+	f.Add([]byte(`{"data":{"result":2,"error_msg":"请求过快"}}`))
+	f.Add([]byte(`{"data":{"backTraceFeedMap":[]}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var history History
+		history.read(body, map[string]int64{"1": 0, "2": 0})
+		if history.State == "" || history.State != StateLive && history.Reason == "" {
+			t.Errorf("state %q because of %q", history.State, history.Reason)
+		}
+		decoder := NewDecoder(nil)
+		for _, envelope := range history.Envelopes {
+			var batch schema.Batch
+			decoder.Decode(&kuaishou.Frame{LiveId: testLiveID, Source: kuaishou.Frame_SOURCE_RECALL, Data: envelope}, 0, &batch)
+			if batch.Len() == 0 {
+				t.Errorf("a comment became no row: %x", envelope)
 			}
 		}
 	})
