@@ -89,7 +89,7 @@ func TestReplicaIsKilled(t *testing.T) {
 	second := s.startWorker(t, "second", t.TempDir())
 	eventually(t, "both hear all rooms", hear(t, s, map[string]int{"first": 5, "second": 5}))
 	var list bytes.Buffer
-	if code := run(t.Context(), []string{"lives", "list", "--postgres", s.engines.Postgres}, nil, &list, io.Discard); code != exitOK || len(regexp.MustCompile(`live +2/2 .* first,second`).FindAllString(list.String(), -1)) != 5 {
+	if code := run(t.Context(), []string{"lives", "list", "--postgres", s.engines.Postgres}, nil, &list, io.Discard); code != exitOK || len(regexp.MustCompile(`live +page +2/2 .* first,second`).FindAllString(list.String(), -1)) != 5 {
 		t.Errorf("exit code %d: %s", code, &list)
 	}
 	frames := s.simulator.Stats().Frames
