@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"kslive/ingest"
@@ -125,9 +126,9 @@ func record(p *process, name string) (recorder *ingest.Recorder, finish func() e
 
 // tell prints what a room says of itself.
 func tell(w io.Writer, r ingest.Report) {
-	via := ""
+	reason := r.Reason
 	if r.Via != "" {
-		via = " [via " + r.Via + "]"
+		reason = strings.TrimSpace(reason + " [via " + r.Via + "]")
 	}
-	fmt.Fprintf(w, "%s: %s%s\n", r.State, r.Reason, via)
+	fmt.Fprintf(w, "%s: %s\n", r.State, reason)
 }
