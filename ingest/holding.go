@@ -85,7 +85,7 @@ func (i *Ingester) hold(ctx context.Context, h *holding) {
 	current.Inc()
 	unheard := false
 	report := func(r Report) {
-		if now := r.LiveStreamID != "" && r.State != StateLive; now != unheard {
+		if now := r.LiveStreamID != "" && r.State != StateLive && r.State != StateRecall; now != unheard {
 			unheard = now
 			i.metrics.countUnheard(now)
 		}
