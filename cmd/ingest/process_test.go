@@ -113,11 +113,13 @@ func (s *setting) start(t *testing.T, args ...string) *child {
 const lease = 4 * time.Second
 
 // startRun starts `ingest run` on the setting.
+// What a worker has not loaded when its drain timeout ends is in its spool and not
+// lost, but would look so: on a busy machine the usual 30 s are too few.
 func (s *setting) startRun(t *testing.T, clickhouse string, more ...string) *child {
 	t.Helper()
 	return s.start(t, append([]string{
 		"run", "--data-dir", s.dir, "--postgres", s.engines.Postgres, "--clickhouse", clickhouse,
-		"--kuaishou-url", s.simulator.URL(), "--page-interval=-1s", "--http-listen=", "--lease=" + lease.String(), "--log-level=warn",
+		"--kuaishou-url", s.simulator.URL(), "--page-interval=-1s", "--http-listen=", "--lease=" + lease.String(), "--log-level=warn", "--drain-timeout=5m",
 	}, more...)...)
 }
 
