@@ -12,7 +12,9 @@ import (
 	"text/template"
 )
 
-// Sizes are for a machine that is shared with the application: a server's defaults take all of it.
+// Sizes are for a machine that is shared with the application: a server's defaults take all of it. The pool of threads is
+// a server's, since the engine hangs for ever when it is used up, and few queries do: a set for IN that is read with FINAL
+// takes a thread for each part of the table, whatever max_threads says.
 var configTemplate = template.Must(template.New("config.xml").Funcs(template.FuncMap{"xml": escapeXML}).Parse(
 	`<!-- Written at each start. Changes are lost. -->
 <clickhouse>
@@ -25,7 +27,7 @@ var configTemplate = template.Must(template.New("config.xml").Funcs(template.Fun
     <mark_cache_size>134217728</mark_cache_size>
     <background_pool_size>2</background_pool_size>
     <background_schedule_pool_size>4</background_schedule_pool_size>
-    <max_thread_pool_size>512</max_thread_pool_size>
+    <max_thread_pool_size>10000</max_thread_pool_size>
     <max_thread_pool_free_size>8</max_thread_pool_free_size>
     <users_config>{{xml .Users}}</users_config>
 </clickhouse>

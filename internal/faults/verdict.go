@@ -56,6 +56,9 @@ func play(ctx context.Context, e *engines, sc *scenario, o *options) (r *result,
 	if err == nil && sc.check != nil {
 		err = sc.check(ctx, s)
 	}
+	if err == nil {
+		err = s.retire(ctx)
+	}
 	r.Faults, r.Recovery, r.Notes = s.injected, s.recovered.Seconds(), s.notes
 	r.fail(errors.Join(err, s.close()))
 	for _, err := range s.unmet {
