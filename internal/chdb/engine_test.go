@@ -18,6 +18,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 )
 
 func TestKillAndRestart(t *testing.T) {
@@ -158,6 +159,31 @@ func TestMemoryLimit(t *testing.T) {
 	if e.Restarts() != 0 {
 		t.Error("the engine did not survive its memory limit")
 	}
+}
+
+// A set for IN takes a thread for each part that it is read from. Queries that
+// together use up the pool of threads hang for ever.
+func TestManyThreads(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, Options{Database: "threads"})
+	conn := dial(t, e, nil)
+	table := newTable(t, conn, "(id UInt64) ENGINE = ReplacingMergeTree ORDER BY id")
+	must(t, conn.Exec(t.Context(), "SYSTEM STOP MERGES "+table))
+	const parts = 300
+	must(t, conn.Exec(t.Context(), fmt.Sprintf(
+		"INSERT INTO %s SELECT number %% 10 FROM numbers(%d) SETTINGS max_block_size = 1, min_insert_block_size_rows = 1, min_insert_block_size_bytes = 1", table, parts)))
+	if n := scalar[uint64](t, conn, "SELECT count() FROM system.parts WHERE active AND table = {t:String}", clickhouse.Named("t", table)); n != parts {
+		t.Fatalf("the table has %d parts, not %d", n, parts)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	for range 8 {
+		group.Go(func() error {
+			return conn.Exec(ctx, fmt.Sprintf("SELECT count() FROM %[1]s FINAL WHERE id IN (SELECT id FROM %[1]s FINAL)", table))
+		})
+	}
+	must(t, group.Wait())
 }
 
 func TestPasswordIsNotVisible(t *testing.T) {
