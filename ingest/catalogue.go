@@ -95,7 +95,7 @@ func (k *catalogue) tend(ctx context.Context) error {
 		return ctx.Err() // the claim ends with this worker's registration
 	}
 	if err != nil {
-		read.reason, read.wait = quotable(err.Error()), storeRetry
+		read.reason, read.wait = "a database did not answer as it should; the log of the worker says more", storeRetry
 		if read.asked { // and is not to be asked again so soon
 			read.wait = retryWait(due.failures)
 		}
