@@ -49,7 +49,7 @@ type catalogue struct {
 	logger *slog.Logger
 
 	looked time.Time // when it was last looked for gifts that no list had
-	told   string    // the trouble with the databases that is in the log already
+	told   time.Time // when trouble with the databases was last logged
 }
 
 // run keeps the catalogue until ctx is done.
@@ -65,12 +65,10 @@ func (k *catalogue) run(ctx context.Context) {
 	}
 }
 
-// trouble logs what keeps the catalogue from being kept, once.
+// trouble logs what keeps the catalogue from being kept, once an hour.
 func (k *catalogue) trouble(err error) {
-	if err == nil {
-		k.told = ""
-	} else if err.Error() != k.told {
-		k.told = err.Error()
+	if err != nil && time.Since(k.told) >= time.Hour {
+		k.told = time.Now()
 		k.logger.Warn("the catalogue of gifts is not kept up to date; it is tried again", "err", err)
 	}
 }
