@@ -26,7 +26,8 @@ type giftStage struct {
 	warehouse *ClickHouse
 	database  string
 	lives     *Lives
-	log       bytes.Buffer
+	log       bytes.Buffer // written by logger, of all workers
+	logger    *slog.Logger
 }
 
 // TestCatalogue has each story begin with empty tables.
@@ -64,19 +65,20 @@ func newGiftStage(t *testing.T, warehouse *ClickHouse) *giftStage {
 		t.Fatal(err)
 	}
 	database := newDatabase(t)
-	return &giftStage{sim: sim, warehouse: warehouse, database: database, lives: openLives(t, database, "worker")}
+	s := &giftStage{sim: sim, warehouse: warehouse, database: database, lives: openLives(t, database, "worker")}
+	s.logger = slog.New(slog.NewTextHandler(&s.log, nil))
+	return s
 }
 
 // keeper is the catalogue of a worker that has just been started.
 func (s *giftStage) keeper(t *testing.T, lives *Lives) *catalogue {
 	t.Helper()
-	logger := slog.New(slog.NewTextHandler(&s.log, nil))
-	client, err := NewClient(ClientOptions{BaseURL: s.sim.URL(), Cookie: "userId=5; kuaishou.live.web_st=" + secretCookie, MinInterval: -1, Logger: logger})
+	client, err := NewClient(ClientOptions{BaseURL: s.sim.URL(), Cookie: "userId=5; kuaishou.live.web_st=" + secretCookie, MinInterval: -1, Logger: s.logger})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return &catalogue{client: client, lives: lives, store: s.warehouse, logger: logger, looked: time.Now()}
+	return &catalogue{client: client, lives: lives, store: s.warehouse, logger: s.logger, looked: time.Now()}
 }
 
 // calls are the names of those that tend makes.
