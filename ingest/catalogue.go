@@ -159,64 +159,6 @@ func (k *catalogue) refresh(ctx context.Context, due giftsDue) (giftsRead, error
 	return read, nil
 }
 
-// priceReading is a list of prices to believe, or why there is none.
-type priceReading struct {
-	source     string // empty: none
-	gifts      []gift
-	reasons    []string
-	retryAfter time.Duration
-	slowed     bool // nothing more is to be asked now
-}
-
-// readPrices asks for the list of all gifts and, when that cannot be had, for
-// that of a broadcast that is being heard.
-func (k *catalogue) readPrices(ctx context.Context, due giftsDue, known map[uint32]gift) (r priceReading, err error) {
-	for _, source := range []string{giftAllList, giftRoomList} {
-		var live onAir
-		if source == giftRoomList {
-			if live, err = k.lives.onAir(ctx); err != nil {
-				return r, err
-			}
-			if live.broadcast == "" {
-				r.reasons = append(r.reasons, source+": not asked, since no room is being heard")
-				break
-			}
-		}
-		answer := k.client.giftList(ctx, source, live)
-		reason := answer.reason
-		if answer.state == StateLive {
-			reason = due.doubt(source, answer.gifts, known)
-		}
-		if reason == "" {
-			r.source, r.gifts = source, answer.gifts
-			break
-		}
-		r.reasons = append(r.reasons, source+": "+reason)
-		r.retryAfter = max(r.retryAfter, answer.retryAfter)
-		if r.slowed = answer.state == StateRateLimited; r.slowed {
-			break
-		}
-	}
-	return r, nil
-}
-
-// doubt says why a list is not to be believed after what is known, and what to
-// do if it is right all the same; empty when it is believed.
-func (due giftsDue) doubt(source string, list []gift, known map[uint32]gift) string {
-	last := due.gifts
-	if last == 0 {
-		return ""
-	}
-	if source != due.source {
-		last = 0
-	}
-	reason := doubt(list, known, last)
-	if reason != "" {
-		reason += "; it is not believed. If it is right: UPDATE gift_refresh SET gifts = 0, next_at = now()"
-	}
-	return reason
-}
-
 // keep stores what is new; first are the gifts among it whose price was not known
 // before, and of which sums without it may have been made.
 func (k *catalogue) keep(ctx context.Context, fresh []gift, first []uint32) error {

@@ -15,14 +15,10 @@ const (
 )
 
 const (
-	// maxGifts bounds a list, and maxKnownGifts all gifts that there ever were.
-	maxGifts      = 20_000
-	maxKnownGifts = 100_000
+	maxGifts = 20_000 // of a list
 	// maxGiftPrice, in 快币, is a million CNY: what costs more was not read right.
 	maxGiftPrice = 10_000_000
 	maxPicture   = 2000 // bytes of its address
-	// fewPrices may differ at once whatever share of the known ones they are.
-	fewPrices = 3
 )
 
 // gift is what a list says of a gift.
@@ -163,57 +159,4 @@ func (v looseValue) whole() (uint32, bool) {
 		return 0, false
 	}
 	return uint32(n), true
-}
-
-// doubt says why a list with prices is not to be believed, empty when it is. A
-// list that is cut, in which prices are missing, or that is in another currency
-// can be told from what is known, and from how many gifts it named the last time
-// (0: not known).
-func doubt(list []gift, known map[uint32]gift, last int) string {
-	if len(list)*2 < last {
-		return fmt.Sprintf("the list names only %d gifts, and had %d the last time", len(list), last)
-	}
-	met, lost, changed := 0, 0, 0
-	for _, g := range list {
-		before := known[g.id]
-		if before.unitPrice == 0 {
-			continue
-		}
-		met++
-		switch g.unitPrice {
-		case before.unitPrice:
-		case 0:
-			lost++
-		default:
-			changed++
-		}
-	}
-	if lost > fewPrices && lost*5 > met {
-		return fmt.Sprintf("the price of %d of %d gifts has become 0 at once", lost, met)
-	}
-	if changed > fewPrices && changed*2 > met {
-		return fmt.Sprintf("the price of %d of %d gifts has changed at once", changed, met)
-	}
-	return ""
-}
-
-// news are those of a list that say something new. A list without prices has
-// none about gifts whose price is known.
-func news(list []gift, known map[uint32]gift) []gift {
-	var fresh []gift
-	room := max(0, maxKnownGifts-len(known))
-	for _, g := range list {
-		before, there := known[g.id]
-		if there && (before.same(g) || before.priced && !g.priced) {
-			continue
-		}
-		if !there {
-			if room == 0 {
-				continue
-			}
-			room--
-		}
-		fresh = append(fresh, g)
-	}
-	return fresh
 }

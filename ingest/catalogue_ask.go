@@ -62,3 +62,44 @@ func (c *Client) giftAsk(source string, live onAir) ask {
 	}
 	return ask{path: "/live_api/emoji/allgifts", accept: acceptJSON}
 }
+
+// priceReading is a list of prices to believe, or why there is none.
+type priceReading struct {
+	source     string // empty: none
+	gifts      []gift
+	reasons    []string
+	retryAfter time.Duration
+	slowed     bool // nothing more is to be asked now
+}
+
+// readPrices asks for the list of all gifts and, when that cannot be had, for
+// that of a broadcast that is being heard.
+func (k *catalogue) readPrices(ctx context.Context, due giftsDue, known map[uint32]gift) (r priceReading, err error) {
+	for _, source := range []string{giftAllList, giftRoomList} {
+		var live onAir
+		if source == giftRoomList {
+			if live, err = k.lives.onAir(ctx); err != nil {
+				return r, err
+			}
+			if live.broadcast == "" {
+				r.reasons = append(r.reasons, source+": not asked, since no room is being heard")
+				break
+			}
+		}
+		answer := k.client.giftList(ctx, source, live)
+		reason := answer.reason
+		if answer.state == StateLive {
+			reason = due.doubt(source, answer.gifts, known)
+		}
+		if reason == "" {
+			r.source, r.gifts = source, answer.gifts
+			break
+		}
+		r.reasons = append(r.reasons, source+": "+reason)
+		r.retryAfter = max(r.retryAfter, answer.retryAfter)
+		if r.slowed = answer.state == StateRateLimited; r.slowed {
+			break
+		}
+	}
+	return r, nil
+}
