@@ -112,8 +112,11 @@ func (c caller) call(ctx context.Context, a ask) (answer, error) {
 
 // callKind tells calls apart by their paths.
 func callKind(path string) string {
-	if strings.HasPrefix(path, "/u/") {
+	switch {
+	case strings.HasPrefix(path, "/u/"):
 		return pageCall
+	case strings.HasSuffix(path, "/"+giftAllList):
+		return giftAllList
 	}
 	return path[strings.LastIndexByte(path, '/')+1:]
 }

@@ -31,7 +31,9 @@ type Options struct {
 	Lives     *Lives
 	Spool     *spool.Spool
 	Warehouse warehouse
-	Client    *Client
+	// Gifts is where the catalogue of gifts is kept; nil: it is not.
+	Gifts  giftStore
+	Client *Client
 	// MaxRooms is how many rooms this worker holds at most.
 	MaxRooms int
 	// PollEvery is how often lives is asked for new and changed rows.
@@ -116,6 +118,10 @@ func (i *Ingester) Run(taking, working context.Context) error {
 	listening.Go(func() { i.o.Lives.Listen(listen, i.wakeUp) })
 	accounts := accountsTender{client: i.o.Client, lives: i.o.Lives, logger: i.o.Logger}
 	listening.Go(func() { accounts.run(listen, working) })
+	if i.o.Gifts != nil {
+		gifts := catalogue{client: i.o.Client, lives: i.o.Lives, store: i.o.Gifts, logger: i.o.Logger}
+		listening.Go(func() { gifts.run(taking) })
+	}
 
 	failed := i.claimRooms(taking, loaded)
 	if failed == nil && i.failed == nil && i.o.HandoverTimeout > 0 {

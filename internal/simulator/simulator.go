@@ -94,6 +94,7 @@ type Simulator struct {
 
 	calls    callLog
 	policies policies
+	prices   prices
 	trace    trace
 	refusing atomic.Bool // connections
 
@@ -138,6 +139,7 @@ func Start(ctx context.Context, options Options) (*Simulator, error) {
 		rooms:     make(map[string]*room),
 		entrances: make(map[string]*room),
 		codes:     make(map[string]*room),
+		prices:    prices{changed: make(map[uint32]uint32)},
 		conns:     make(map[*conn]bool),
 		trace:     trace{kept: options.Trace},
 		outages:   make(chan time.Duration),
