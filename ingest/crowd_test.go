@@ -51,9 +51,12 @@ func newCrowd(t *testing.T, o crowdOptions) *crowd {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A test does not wait as long as it would be told to; but more rooms would
+	// keep this machine busy with asking.
+	pause := time.Duration(o.rooms) * time.Millisecond
 	retry := make(RetryDelays)
 	for state := range DefaultRetryDelays() {
-		retry[state] = 20 * time.Millisecond
+		retry[state] = pause
 	}
 	client, err := NewClient(ClientOptions{BaseURL: sim.URL(), Accounts: o.accounts, MinInterval: -1, Timeout: time.Second, RetryDelays: retry, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -89,8 +92,7 @@ func newCrowd(t *testing.T, o crowdOptions) *crowd {
 				last := heard.run(ctx)
 				c.note(liveID, last)
 				c.end(liveID, last)
-				// A test does not wait as long as it would be told to.
-				sleep(ctx, min(last.RetryAfter, 50*time.Millisecond))
+				sleep(ctx, min(last.RetryAfter, pause))
 			}
 		})
 	}

@@ -200,6 +200,7 @@ type recorder struct {
 	recalls  []History // in order; the last one stays
 	recalled int
 	over     bool // what is said of the broadcast
+	changed  chan struct{}
 	log      bytes.Buffer
 }
 
@@ -246,6 +247,8 @@ func (r *recorder) Over(context.Context, string, string) bool {
 	defer r.mu.Unlock()
 	return r.over
 }
+
+func (r *recorder) AccountsChanged() <-chan struct{} { return r.changed }
 
 func (r *recorder) frame(kuaishou.PayloadType, int) {}
 
