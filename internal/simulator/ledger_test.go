@@ -28,7 +28,7 @@ func database(rows ...any) Query {
 	return func(_ context.Context, sql string) (map[uint64]uint64, error) {
 		counts := map[uint64]uint64{}
 		for _, row := range rows {
-			if e := entryOf(row); strings.Contains(sql, " FROM "+keys[e.table].table+" ") {
+			if e := entryOf(row); strings.Contains(sql, " FROM "+keys[e.table].table+"_unique ") {
 				counts[e.hash]++
 			}
 		}
