@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,16 +25,20 @@ type kuaishouFlags struct {
 	CookieFile      string        `help:"Instead, for one account: file with the cookies of your own browser: a Cookie header line, or cookies.txt. Reread when it changes." type:"path" placeholder:"FILE" xor:"accounts"`
 	Resolvers       []string      `help:"Ways to learn how a room is entered, in the order in which they are tried." default:"endpoint,page,livedetail,byuser,recall" placeholder:"NAME"`
 	MobileURL       string        `name:"mobile-url" help:"Where the resolver byuser and the list of all gifts are; default: Kuaishou's mobile pages, or --kuaishou-url if that is another." placeholder:"URL"`
-	EndpointCommand string        `help:"Program, with arguments, that is given a live ID and prints how its room is entered; see docs/kuaishou.md. It is run without a shell." placeholder:"COMMAND"`
+	EndpointCommand string        `help:"Program, with arguments, that is given a live ID and prints how its room is entered; see docs/kuaishou.md. It is run without a shell; quotes keep spaces together." placeholder:"COMMAND"`
 	EndpointTimeout time.Duration `help:"How long that program may take." default:"15s"`
 	PageInterval    time.Duration `help:"Least time between two calls from one address, for all rooms and accounts together; below 0: none. Faster gets an address refused." default:"1s"`
 }
 
 // client makes the HTTP client that looks rooms up.
 func (f kuaishouFlags) client(logger *slog.Logger) (*ingest.Client, error) {
+	command, err := splitCommand(f.EndpointCommand)
+	if err != nil {
+		return nil, fmt.Errorf("--endpoint-command: %w", err)
+	}
 	return ingest.NewClient(ingest.ClientOptions{
 		BaseURL: f.KuaishouURL, Accounts: f.Accounts, CookieFile: f.CookieFile, MinInterval: f.PageInterval, Logger: logger,
-		Resolvers: f.Resolvers, MobileURL: f.MobileURL, EndpointCommand: strings.Fields(f.EndpointCommand), EndpointTimeout: f.EndpointTimeout,
+		Resolvers: f.Resolvers, MobileURL: f.MobileURL, EndpointCommand: command, EndpointTimeout: f.EndpointTimeout,
 	})
 }
 

@@ -66,7 +66,7 @@ func (s *Simulator) serveDetail(w http.ResponseWriter, r *http.Request) {
 	v := s.judge(r, CallDetail, liveID, room, room.truth())
 	fields := object{}
 	if v.code == CodeOK || v.code == CodeOffline {
-		fields = room.detail(v.code)
+		fields = room.detail(callerOf(r).account, v.code)
 		if v.answer.NoEndpoint {
 			fields["websocketInfo"] = object{}
 		}
@@ -79,7 +79,7 @@ func (s *Simulator) serveSocketInfo(w http.ResponseWriter, r *http.Request) {
 	room, v := s.byStream(r, CallWebsocketInfo, r.FormValue("liveStreamId"))
 	fields := object{}
 	if v.code == CodeOK && !v.answer.NoEndpoint {
-		token, urls := room.entrance(false)
+		token, urls := room.entrance(callerOf(r).account, false)
 		fields = object{"token": token, "websocketUrls": urls}
 	}
 	v.data(w, r, fields)
@@ -153,7 +153,7 @@ func (s *Simulator) serveByUser(w http.ResponseWriter, r *http.Request) {
 			},
 		}
 		if !v.answer.NoEndpoint {
-			fields["token"], fields["webSocketAddresses"] = room.entrance(true)
+			fields["token"], fields["webSocketAddresses"] = room.entrance(callerOf(r).account, true)
 		}
 		v.writeJSON(w, r, fields)
 	case CodeOffline:

@@ -276,3 +276,39 @@ func TestRecall(t *testing.T) {
 		t.Errorf("%d feeds after the last cursor", len(feeds))
 	}
 }
+
+// A token is an account's or a device's, and always the same for it; several of
+// them open a room at the same time.
+func TestTokensAreThoseOfAccounts(t *testing.T) {
+	t.Parallel()
+	s, liveID := startLive(t, Options{Seed: 1})
+	room, _ := s.Room(liveID)
+	ask := func(cookies string) string {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/live_api/liveroom/websocketinfo?liveStreamId="+room.LiveStreamID, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Cookie", cookies)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		return parse[struct{ Data struct{ Token string } }](t, bodyOf(t, response)).Data.Token
+	}
+	tokens := make(map[string]bool)
+	for _, cookies := range []string{"", "did=web_1", "did=web_2", "userId=7; kuaishou.live.web_st=x", "userId=8; kuaishou.live.web_st=x", "userId=8; kuaishou.live.web_st=y; did=web_3"} {
+		token := ask(cookies)
+		if ask(cookies) != token {
+			t.Errorf("%q is told another token each time", cookies)
+		}
+		tokens[token] = true
+		request := &kuaishou.CSWebEnterRoom{Token: token, LiveStreamId: room.LiveStreamID}
+		if _, got, err := answerTo(t, s, liveID, request); got != kuaishou.PayloadType_SC_ENTER_ROOM_ACK {
+			t.Errorf("%q: %v, %v", cookies, got, err)
+		}
+	}
+	if len(tokens) != 5 {
+		t.Errorf("%d tokens for five visitors", len(tokens))
+	}
+}
