@@ -45,6 +45,9 @@ type Decoder struct {
 
 	json []byte // of other
 
+	// trace, when it is not nil, is told from which part each row is.
+	trace func(p part, id uint64)
+
 	// The feeds that come most often.
 	comment kuaishou.WebCommentFeed
 	like    kuaishou.WebLikeFeed
@@ -148,6 +151,7 @@ type part struct {
 	raw     []byte // as fieldReader has it
 	whole   []byte // the same
 	value   uint64 // of a number
+	index   int    // which field of the payload it is, from 1; 0 for the whole
 }
 
 // parts yields the fields of a payload that is a message of the given type. A
@@ -157,7 +161,10 @@ func (d *Decoder) parts(payload []byte, message protoreflect.MessageDescriptor) 
 	return func(yield func(part) bool) {
 		fields := fieldReader{rest: payload}
 		for n := 0; n < maxParts && fields.next(); n++ {
-			p := part{number: fields.number, raw: fields.raw, whole: fields.whole, value: fields.value}
+			p := part{number: fields.number, raw: fields.raw, whole: fields.whole, value: fields.value, index: n + 1}
+			if d.erased(p) && !positioned(message) {
+				continue
+			}
 			if field := fields.declared(message); field != nil {
 				p.name = string(field.Name())
 			} else {
@@ -176,6 +183,9 @@ func (d *Decoder) parts(payload []byte, message protoreflect.MessageDescriptor) 
 		}
 	}
 }
+
+// erased says whether a part was about a person who was erased.
+func (d *Decoder) erased(p part) bool { return len(p.raw) == 0 && d.frame.GetErasure() != nil }
 
 // unmarshal reads a part into message, as far as it is one: see mend. When it is
 // none, it becomes an Undecoded row and the answer is false.
@@ -244,6 +254,9 @@ func (d *Decoder) envelope(message *kuaishou.SocketMessage) {
 func (d *Decoder) eventOf(p part) schema.Event {
 	event := d.event
 	event.EventID = d.identity.of(p.number, p.raw)
+	if d.trace != nil {
+		d.trace(p, event.EventID)
+	}
 	return event
 }
 

@@ -1,0 +1,277 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	kuaishou "kslive/proto"
+	"kslive/schema"
+)
+
+// ErasedRows counts the rows of a table that an erasure met, the copies that are
+// not merged yet included.
+type ErasedRows struct {
+	Deleted uint64 `json:"deleted"` // about the person
+	Masked  uint64 `json:"masked"`  // of others, who named the person
+}
+
+// maxAliases is how many counterparts an ID may have been seen with: one that has
+// more is no person's, such as that of all who hide.
+const maxAliases = 3
+
+// Identify finds out by what the person with one of those IDs was seen: the
+// other kind of ID, and names.
+func (c *ClickHouse) Identify(ctx context.Context, person *Person) error {
+	ids, numbers, names := make(map[string]bool), make(map[uint64]bool), make(map[string]bool)
+	for _, table := range schema.Tables {
+		if !slices.Contains(table.Columns, "origin_user_id") {
+			continue
+		}
+		query := fmt.Sprintf("SELECT DISTINCT user_id, origin_user_id, user_name FROM %s WHERE NOT mystery AND (%s)", table.Name, person.userSQL(table))
+		rows, err := c.conn.Query(ctx, query)
+		if err != nil {
+			return fmt.Errorf("looking for the person in %s: %w", table.Name, err)
+		}
+		for rows.Next() {
+			var id, name string
+			var number uint64
+			if err = rows.Scan(&id, &number, &name); err != nil {
+				break
+			}
+			names[name] = true
+			if number != 0 {
+				numbers[number] = true
+			}
+			if id != "" && id != fmt.Sprint(number) {
+				ids[id] = true
+			}
+		}
+		if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
+			return fmt.Errorf("looking for the person in %s: %w", table.Name, err)
+		}
+	}
+	if len(ids) > len(person.IDs)+maxAliases || len(numbers) > len(person.Numbers)+maxAliases {
+		return fmt.Errorf("these IDs were seen together with %d others and %d numeric ones, so they are not one person's: give each with --user", len(ids), len(numbers))
+	}
+	person.IDs = slices.Compact(slices.Sorted(slices.Values(slices.AppendSeq(person.IDs, maps.Keys(ids)))))
+	person.Numbers = slices.Compact(slices.Sorted(slices.Values(slices.AppendSeq(person.Numbers, maps.Keys(numbers)))))
+	person.addNames(slices.Sorted(maps.Keys(names))...)
+	return nil
+}
+
+// userSQL is the condition for rows whose user is the person.
+func (p *Person) userSQL(table schema.Table) string {
+	conditions := []string{"user_id IN (" + list(p.userIDs(), quoted) + ")"}
+	if len(p.Numbers) > 0 {
+		conditions = append(conditions, "origin_user_id IN ("+list(p.Numbers, number)+")")
+	}
+	if slices.Contains(table.Columns, "merge_key") {
+		for _, n := range p.decimals() {
+			conditions = append(conditions, "startsWith(merge_key, "+quoted(n+"-")+")")
+		}
+	}
+	return strings.Join(conditions, " OR ")
+}
+
+// aboutSQL is the condition for rows of a table that about answers true for;
+// empty when there can be none.
+func (p *Person) aboutSQL(table schema.Table) string {
+	switch {
+	case slices.Contains(table.Columns, "origin_user_id"):
+		return p.userSQL(table)
+	case table.Name == "rankings":
+		conditions := []string{p.namedSQL("notice_text"), p.namedSQL("id"), p.namedSQL("other_fields")}
+		if len(p.Names) > 0 {
+			conditions = append(conditions, "display_user_name IN ("+list(p.Names, quoted)+")")
+		}
+		return strings.Join(conditions, " OR ")
+	case table.Name == "room_events":
+		return p.namedSQL("message")
+	case table.Name == "undecoded" && len(p.raw()) > 0:
+		return anySQL(p.raw(), func(raw []byte) string { return fmt.Sprintf("position(payload, unhex('%x')) > 0", raw) })
+	}
+	return ""
+}
+
+// namedSQL is named for a column.
+func (p *Person) namedSQL(column string) string {
+	conditions := []string{}
+	for _, text := range slices.Concat(p.IDs, p.folded()) {
+		conditions = append(conditions, fmt.Sprintf("position(%s, %s) > 0", column, quoted(text)))
+	}
+	for _, n := range p.decimals() {
+		conditions = append(conditions, fmt.Sprintf("match(%s, %s)", column, quoted(numberPattern(n))))
+	}
+	return strings.Join(conditions, " OR ")
+}
+
+// anySQL is true when one of the conditions is.
+func anySQL[T any](values []T, condition func(T) string) string {
+	conditions := make([]string, 0, len(values))
+	for _, value := range values {
+		conditions = append(conditions, condition(value))
+	}
+	return strings.Join(conditions, " OR ")
+}
+
+// others are columns that are never masked: they say who somebody else is, or
+// what the row is.
+var others = []string{"live_id", "live_stream_id", "user_id", "user_name", "display_user_name", "head_url"}
+
+// maskSQL are the columns of a table that can name the person, each with its
+// masked form, and the condition for rows that do.
+func (c *ClickHouse) maskSQL(ctx context.Context, p *Person, table schema.Table) (updates, condition string, err error) {
+	var columns []string
+	err = c.conn.QueryRow(ctx, `SELECT groupArray(name) FROM system.columns WHERE database = currentDatabase() AND table = ?
+		AND type IN ('String', 'LowCardinality(String)') AND NOT is_in_sorting_key AND name NOT IN (?)`, table.Name, others).Scan(&columns)
+	if err != nil {
+		return "", "", fmt.Errorf("looking at the columns of %s: %w", table.Name, err)
+	}
+	texts := slices.Concat(p.IDs, p.inTexts())
+	var sets, conditions []string
+	for _, column := range columns {
+		masked := column
+		for _, text := range texts {
+			masked = fmt.Sprintf("replaceAll(%s, %s, %s)", masked, quoted(text), quoted(asterisks(text)))
+			conditions = append(conditions, fmt.Sprintf("position(%s, %s) > 0", column, quoted(text)))
+		}
+		for _, text := range p.folded() {
+			masked = fmt.Sprintf("replaceAll(%s, %s, %s)", masked, quoted(text), quoted(strings.Repeat("A", len(text))))
+		}
+		for _, n := range p.decimals() {
+			masked = fmt.Sprintf(`replaceRegexpAll(%s, %s, '\\10\\2')`, masked, quoted(numberPattern(n)))
+		}
+		conditions = append(conditions, p.namedSQL(column))
+		sets = append(sets, column+" = "+masked)
+	}
+	return strings.Join(sets, ", "), strings.Join(conditions, " OR "), nil
+}
+
+// EraseRows deletes the rows about a person from all tables, masks the person in
+// those of others, and tells the rollups. It returns when no reader sees the
+// person any more. With dryRun it only counts.
+func (c *ClickHouse) EraseRows(ctx context.Context, p *Person, dryRun bool) (map[string]ErasedRows, error) {
+	ctx = readSettings(ctx)
+	met := make(map[string]ErasedRows)
+	for _, table := range schema.Tables {
+		if table.Name == coverageTable {
+			continue
+		}
+		rows, err := c.eraseFrom(ctx, p, table, dryRun)
+		if err != nil {
+			return met, fmt.Errorf("erasing from %s: %w", table.Name, err)
+		}
+		if rows != (ErasedRows{}) {
+			met[table.Name] = rows
+		}
+	}
+	letters, err := c.eraseLetters(ctx, p, dryRun)
+	if letters > 0 {
+		met["dead_letters"] = ErasedRows{Deleted: letters}
+	}
+	return met, err
+}
+
+func (c *ClickHouse) eraseFrom(ctx context.Context, p *Person, table schema.Table, dryRun bool) (met ErasedRows, err error) {
+	updates, named, err := c.maskSQL(ctx, p, table)
+	if err != nil {
+		return met, err
+	}
+	about := p.aboutSQL(table)
+	if about == "" {
+		about = "false"
+	}
+	count := fmt.Sprintf("SELECT countIf(about), countIf(named AND NOT about) FROM (SELECT (%s) AS about, (%s) AS named FROM %s)", about, named, table.Name)
+	if err := c.conn.QueryRow(ctx, count).Scan(&met.Deleted, &met.Masked); err != nil || dryRun {
+		return met, err
+	}
+	if met.Deleted > 0 {
+		// First said, so that the rollups compute those minutes anew.
+		if slices.Contains(rolledUp, table.Name) {
+			said := "INSERT INTO rollup_changes (live_id, live_stream_id, minute) SELECT DISTINCT live_id, live_stream_id, toStartOfMinute(event_time) FROM " + table.Name + " WHERE " + about
+			if err := c.conn.Exec(ctx, said); err != nil {
+				return met, err
+			}
+		}
+		if err := c.mutate(ctx, table.Name, "DELETE WHERE "+about); err != nil {
+			return met, err
+		}
+	}
+	if met.Masked > 0 {
+		if err := c.mutate(ctx, table.Name, "UPDATE "+updates+" WHERE "+named); err != nil {
+			return met, err
+		}
+	}
+	return met, nil
+}
+
+// rolledUp are the tables that rollups are made from.
+var rolledUp = []string{"comments", "gifts", "room_stats"}
+
+// mutate changes a table for good, unlike a DELETE, which only hides rows until
+// their part is merged, and returns when it has. The parts of before are removed
+// by the server some minutes later (old_parts_lifetime).
+func (c *ClickHouse) mutate(ctx context.Context, table, command string) error {
+	if err := c.conn.Exec(ctx, "ALTER TABLE "+table+" "+command); err != nil {
+		return err
+	}
+	for {
+		var running uint64
+		var failed string
+		err := c.conn.QueryRow(ctx, "SELECT count(), anyIf(latest_fail_reason, latest_fail_reason != '') FROM system.mutations WHERE database = currentDatabase() AND table = ? AND NOT is_done", table).Scan(&running, &failed)
+		switch {
+		case err != nil:
+			return err
+		case failed != "":
+			return fmt.Errorf("ClickHouse goes on trying, and says: %s", strings.Join(strings.Fields(failed), " "))
+		case running == 0:
+			return nil
+		}
+		if !sleep(ctx, 200*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+}
+
+// eraseLetters deletes the dead letters whose row or frame has the person in it.
+// They are looked at one by one: a frame may be compressed.
+func (c *ClickHouse) eraseLetters(ctx context.Context, p *Person, dryRun bool) (found uint64, err error) {
+	rows, err := c.conn.Query(ctx, "SELECT token, frame_offset, row, frame FROM dead_letters")
+	if err != nil {
+		return 0, fmt.Errorf("reading dead_letters: %w", err)
+	}
+	defer rows.Close()
+	eraser := newFrameEraser(p)
+	var gone []string
+	for rows.Next() {
+		var token, row string
+		var offset int64
+		var record []byte
+		if err := rows.Scan(&token, &offset, &row, &record); err != nil {
+			return 0, fmt.Errorf("reading dead_letters: %w", err)
+		}
+		var frame kuaishou.Frame
+		err := proto.Unmarshal(record, &frame)
+		left := &frame
+		if err == nil {
+			left, err = eraser.frame(&frame)
+		}
+		if err != nil || left != &frame || p.isIn([]byte(row)) {
+			gone = append(gone, fmt.Sprintf("(%s, %d)", quoted(token), offset))
+		}
+	}
+	if err := rows.Err(); err != nil || len(gone) == 0 || dryRun {
+		return uint64(len(gone)), err
+	}
+	if err := c.mutate(ctx, "dead_letters", "DELETE WHERE (token, frame_offset) IN ("+strings.Join(gone, ", ")+")"); err != nil {
+		return 0, fmt.Errorf("deleting from dead_letters: %w", err)
+	}
+	return uint64(len(gone)), nil
+}
