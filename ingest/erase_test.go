@@ -250,7 +250,7 @@ func requireRollups(t *testing.T, w *ClickHouse) {
 		if n := countOf(t, w, "SELECT count() FROM ("+seen+")"); n == 0 {
 			t.Errorf("%s is empty", r.view)
 		}
-		if n := countOf(t, w, fmt.Sprintf("SELECT count() FROM (SELECT * FROM (%s) EXCEPT SELECT * FROM (%s) UNION ALL SELECT * FROM (%s) EXCEPT SELECT * FROM (%s))", seen, kept, kept, seen)); n > 0 {
+		if n := countOf(t, w, fmt.Sprintf("SELECT (SELECT count() FROM (%s EXCEPT %s)) + (SELECT count() FROM (%s EXCEPT %s))", seen, kept, kept, seen)); n > 0 {
 			t.Errorf("%d minutes of %s are not as in %s", n, r.rollup, r.view)
 		}
 	}

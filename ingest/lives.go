@@ -102,7 +102,7 @@ func OpenLives(ctx context.Context, o LivesOptions) (*Lives, error) {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
 	err = l.call(ctx, "opening lives", func(ctx context.Context) error {
-		_, err := pool.Exec(ctx, "SELECT replicas FROM live_status, accounts, broadcasts LIMIT 0")
+		_, err := pool.Exec(ctx, "SELECT replicas FROM live_status, accounts, broadcasts, erasures LIMIT 0")
 		return err
 	})
 	if err != nil {

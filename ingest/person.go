@@ -22,6 +22,8 @@ type Person struct {
 	// Names under which they were seen, at least minName characters long: a shorter
 	// one is in too much that is about nobody.
 	Names []string
+	// Skip are names that are not looked for, since they are also words.
+	Skip []string
 }
 
 const (
@@ -34,7 +36,7 @@ const (
 // addNames adds names that are not known yet, and answers whether there were any.
 func (p *Person) addNames(names ...string) (added bool) {
 	for _, name := range names {
-		if utf8.RuneCountInString(name) >= minName && !slices.Contains(p.Names, name) {
+		if utf8.RuneCountInString(name) >= minName && !slices.Contains(p.Names, name) && !slices.Contains(p.Skip, name) {
 			p.Names = append(p.Names, name)
 			added = true
 		}

@@ -135,6 +135,13 @@ func (c *runCommand) Run(p *process) (err error) {
 		server := serveStatus(listener, registry, pipeline.ingester.Ready, p.logger)
 		defer server.Close()
 	}
+	chores, stopChores := context.WithCancel(p.working)
+	var doing sync.WaitGroup
+	defer doing.Wait()
+	defer stopChores()
+	doing.Go(func() {
+		ingest.NewEraser(pipeline.lives, pipeline.spool, spoolFolder(c.Spool, c.DataDir), p.logger).Run(chores)
+	})
 	if err := pipeline.ingester.Run(taking, p.working); err != nil {
 		return err
 	}
