@@ -195,8 +195,7 @@ func (c *ClickHouse) eraseFrom(ctx context.Context, p *Person, table schema.Tabl
 	if met.Deleted > 0 {
 		// First said, so that the rollups compute those minutes anew.
 		if slices.Contains(rolledUp, table.Name) {
-			said := "INSERT INTO rollup_changes (live_id, live_stream_id, minute) SELECT DISTINCT live_id, live_stream_id, toStartOfMinute(event_time) FROM " + table.Name + " WHERE " + about
-			if err := c.conn.Exec(ctx, said); err != nil {
+			if err := c.sayErased(ctx, table, about); err != nil {
 				return met, err
 			}
 		}
@@ -210,6 +209,22 @@ func (c *ClickHouse) eraseFrom(ctx context.Context, p *Person, table schema.Tabl
 		}
 	}
 	return met, nil
+}
+
+// sayErased has the rollups compute anew the minutes in which something is to be
+// deleted. Those from before rows of any table they are made from began to expire
+// keep their sums: computed anew, they would be of what happens to be left.
+func (c *ClickHouse) sayErased(ctx context.Context, table schema.Table, about string) error {
+	days, err := c.fullDays(ctx)
+	if err != nil {
+		return err
+	}
+	full := "true"
+	if days > 0 {
+		full = fmt.Sprintf("event_time > now() - toIntervalDay(%d)", days)
+	}
+	return c.conn.Exec(ctx, fmt.Sprintf(`INSERT INTO rollup_changes (live_id, live_stream_id, minute)
+		SELECT DISTINCT live_id, live_stream_id, toStartOfMinute(event_time) FROM %s WHERE %s AND (%s)`, table.Name, full, about))
 }
 
 // rolledUp are the tables that rollups are made from.

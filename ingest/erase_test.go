@@ -107,7 +107,7 @@ func oddFrames(t testing.TB) (frames []*kuaishou.Frame) {
 	for kind, payloads := range map[kuaishou.PayloadType][][]byte{
 		push: {
 			says("@" + name + " 你好"), says(fmt.Sprintf("%s 就是 %d 吗", id, n)),
-			says(fmt.Sprintf("1%d0 是另一个数", n)), // another number
+			says(fmt.Sprintf("1%d0 是另一个数", n)),     // another number
 			append(says("新"), nested(60, info)...), // fields that nobody has declared
 			bytes.Join([][]byte{says("断"), nested(5, info[:len(info)-2])}, nil),
 			append(says("尾"), append([]byte{0x2A, 0x7F}, name...)...), // cut off

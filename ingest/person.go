@@ -117,7 +117,9 @@ func (p *Person) named(text string) bool {
 	if slices.ContainsFunc(slices.Concat(p.IDs, p.folded()), func(id string) bool { return strings.Contains(text, id) }) {
 		return true
 	}
-	return slices.ContainsFunc(p.decimals(), func(n string) bool { return strings.Contains(text, n) && regexp.MustCompile(numberPattern(n)).MatchString(text) })
+	return slices.ContainsFunc(p.decimals(), func(n string) bool {
+		return strings.Contains(text, n) && regexp.MustCompile(numberPattern(n)).MatchString(text)
+	})
 }
 
 // inRaw says whether bytes that are no text tell of the person.

@@ -81,15 +81,20 @@ type runCommand struct {
 	storeFlags
 	kuaishouFlags
 	ingestFlags
-	Embedded   bool   `help:"Keep Postgres and ClickHouse in the data folder; no servers needed."`
-	Migrate    bool   `help:"Bring the tables up to date at the start." default:"true" negatable:""`
-	HTTPListen string `help:"Address of /metrics, /healthz and /readyz; empty: none." default:"127.0.0.1:9110" placeholder:"ADDR"`
+	Embedded   bool     `help:"Keep Postgres and ClickHouse in the data folder; no servers needed."`
+	Retain     []string `help:"How many days rows are kept in ClickHouse: 90d for all tables of events, comments=30d or gifts=forever for one; separated by commas. Default: for ever. A room's own days are in lives.retain_days." placeholder:"DAYS"`
+	Migrate    bool     `help:"Bring the tables up to date at the start." default:"true" negatable:""`
+	HTTPListen string   `help:"Address of /metrics, /healthz and /readyz; empty: none." default:"127.0.0.1:9110" placeholder:"ADDR"`
 }
 
 var errPostgresEnded = errors.New("the embedded Postgres has ended by itself; its log is in the data folder, under postgres. Start ingest again: nothing is lost")
 
 // Run watches lives until the process is told to stop.
 func (c *runCommand) Run(p *process) (err error) {
+	retention, err := c.retention()
+	if err != nil {
+		return err
+	}
 	found := stores{}
 	taking, stopTaking := context.WithCancelCause(p.taking)
 	defer stopTaking(nil)
@@ -139,6 +144,8 @@ func (c *runCommand) Run(p *process) (err error) {
 	var doing sync.WaitGroup
 	defer doing.Wait()
 	defer stopChores()
+	keeper := ingest.Keeper{Lives: pipeline.lives, Warehouse: pipeline.clickhouse, Retention: retention, Logger: p.logger}
+	doing.Go(func() { keeper.Run(chores) })
 	doing.Go(func() {
 		ingest.NewEraser(pipeline.lives, pipeline.spool, spoolFolder(c.Spool, c.DataDir), p.logger).Run(chores)
 	})
@@ -149,6 +156,21 @@ func (c *runCommand) Run(p *process) (err error) {
 		return cause
 	}
 	return nil
+}
+
+// retention is what --retain says, nil when the tables are not to be altered.
+func (c *runCommand) retention() (ingest.Retention, error) {
+	if !c.Migrate && len(c.Retain) == 0 {
+		return nil, nil
+	}
+	if !c.Migrate {
+		return nil, exitError{exitUsage, "--retain alters tables, and --no-migrate says not to: leave one out, or let their owner run ALTER TABLE … MODIFY TTL"}
+	}
+	retention, err := ingest.ParseRetention(c.Retain)
+	if err != nil {
+		return nil, exitError{exitUsage, "--retain: " + err.Error()}
+	}
+	return retention, nil
 }
 
 // prepareNowOrLater is prepareTables, but for a worker that has a spool already
