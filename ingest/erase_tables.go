@@ -255,6 +255,17 @@ func (c *ClickHouse) mutate(ctx context.Context, table, command string) error {
 	}
 }
 
+// IsRoom says whether one of the person's IDs is a room that was watched: its rows
+// name them in live_id, and are everybody's who was there.
+func (c *ClickHouse) IsRoom(ctx context.Context, p *Person) (bool, error) {
+	var rows uint64
+	err := c.conn.QueryRow(ctx, "SELECT count() FROM coverage WHERE live_id IN ("+list(p.userIDs(), quoted)+")").Scan(&rows)
+	if err != nil {
+		return false, fmt.Errorf("looking for a room of the person: %w", err)
+	}
+	return rows > 0, nil
+}
+
 // eraseLetters deletes the dead letters whose row or frame has the person in it.
 // They are looked at one by one: a frame may be compressed.
 func (c *ClickHouse) eraseLetters(ctx context.Context, p *Person, dryRun bool) (found uint64, err error) {
@@ -285,8 +296,10 @@ func (c *ClickHouse) eraseLetters(ctx context.Context, p *Person, dryRun bool) (
 	if err := rows.Err(); err != nil || len(gone) == 0 || dryRun {
 		return uint64(len(gone)), err
 	}
-	if err := c.mutate(ctx, "dead_letters", "DELETE WHERE (token, frame_offset) IN ("+strings.Join(gone, ", ")+")"); err != nil {
-		return 0, fmt.Errorf("deleting from dead_letters: %w", err)
+	for part := range slices.Chunk(gone, 10_000) {
+		if err := c.mutate(ctx, "dead_letters", "DELETE WHERE (token, frame_offset) IN ("+strings.Join(part, ", ")+")"); err != nil {
+			return 0, fmt.Errorf("deleting from dead_letters: %w", err)
+		}
 	}
 	return uint64(len(gone)), nil
 }

@@ -91,6 +91,13 @@ func (c *eraseCommand) Run(p *process) error {
 	if err := e.warehouse.Identify(p.taking, e.person); err != nil {
 		return err
 	}
+	room, err := e.warehouse.IsRoom(p.taking, e.person)
+	if err != nil {
+		return err
+	}
+	if room {
+		p.logger.Warn("the ID is also that of a room that was watched: live_id goes on naming it, see docs/privacy.md")
+	}
 	if c.DryRun {
 		err = e.count(p.taking)
 	} else {
