@@ -45,6 +45,8 @@ type Decoder struct {
 
 	json []byte // of other
 
+	pseudonyms *pseudonymizer // nil: people are who they are
+
 	// trace, when it is not nil, is told from which part each row is.
 	trace func(p part, id uint64)
 
@@ -68,6 +70,14 @@ func NewDecoder(unknown func(UnknownField)) *Decoder {
 	}}
 }
 
+// Pseudonymize makes the decoder replace people by pseudonyms. Raw bytes in rows
+// are then not what was sent.
+func (d *Decoder) Pseudonymize(key *PseudonymKey) {
+	if key != nil {
+		d.pseudonyms = newPseudonymizer(key)
+	}
+}
+
 // Decode appends the rows made from frame to batch, with offset as their
 // Offset. It never fails: what cannot be decoded becomes an Undecoded row, and
 // the rest of the frame rows of its own. One frame adds at most some 10,000
@@ -81,8 +91,15 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 		return 0
 	}
 	message, err := d.opener.open(frame.GetData())
-	d.start(message, offset)
 	whole := part{raw: frame.GetData()}
+	if d.pseudonyms != nil {
+		if message != nil {
+			d.pseudonyms.message(message, err == nil)
+		} else {
+			whole.raw = make([]byte, len(whole.raw)) // can hold anybody
+		}
+	}
+	d.start(message, offset)
 	if message != nil {
 		whole.raw = message.Payload
 	}

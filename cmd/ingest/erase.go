@@ -21,6 +21,7 @@ import (
 type eraseCommand struct {
 	engineFlags
 	storeFlags
+	pseudonymFlags
 	User     []string      `help:"An ID of the person: the principalId, such as 3xabcdefgh23456, or the numeric one. The other one is found out; repeat it for more." sep:"none" required:"" placeholder:"ID"`
 	SkipName []string      `help:"Do not look for this name in what others wrote: because it is also a common word." sep:"none" placeholder:"NAME"`
 	Spool    string        `help:"Folder of the spool on this machine; default: spool in the data folder." type:"path" placeholder:"DIR"`
@@ -58,6 +59,7 @@ type erasure struct {
 	lives     *ingest.Lives
 	warehouse *ingest.ClickHouse
 	person    *ingest.Person
+	key       *ingest.PseudonymKey // nil: the tables hold no pseudonyms
 	said      eraseSummary
 }
 
@@ -88,8 +90,16 @@ func (c *eraseCommand) Run(p *process) error {
 		return err
 	}
 	defer e.warehouse.Close()
-	if err := e.warehouse.Identify(p.taking, e.person); err != nil {
+	if e.key, err = c.key(p.logger); err != nil {
 		return err
+	}
+	if err := e.warehouse.CheckPseudonyms(p.taking, e.key, false); err != nil {
+		return err
+	}
+	if e.key == nil { // no pseudonym tells the other ID
+		if err := e.warehouse.Identify(p.taking, e.person); err != nil {
+			return err
+		}
 	}
 	room, err := e.warehouse.IsRoom(p.taking, e.person)
 	if err != nil {
@@ -164,8 +174,15 @@ func (e *erasure) erase(ctx context.Context) error {
 
 // rows erases the person from the tables.
 func (e *erasure) rows(ctx context.Context) error {
-	e.said.Names = len(e.person.Names)
-	met, err := e.warehouse.EraseRows(ctx, e.person, e.DryRun)
+	person := e.person
+	if e.key != nil {
+		person = e.key.Person(person)
+		if err := e.warehouse.Identify(ctx, person); err != nil {
+			return err
+		}
+	}
+	e.said.Names = len(person.Names)
+	met, err := e.warehouse.EraseRows(ctx, person, e.DryRun)
 	for table, rows := range met {
 		before := e.said.Tables[table]
 		e.said.Tables[table] = ingest.ErasedRows{Deleted: before.Deleted + rows.Deleted, Masked: before.Masked + rows.Masked}

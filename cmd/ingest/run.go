@@ -81,6 +81,7 @@ type runCommand struct {
 	storeFlags
 	kuaishouFlags
 	ingestFlags
+	pseudonymFlags
 	Embedded   bool     `help:"Keep Postgres and ClickHouse in the data folder; no servers needed."`
 	Retain     []string `help:"How many days rows are kept in ClickHouse: 90d for all tables of events, comments=30d or gifts=forever for one; separated by commas. Default: for ever. A room's own days are in lives.retain_days." placeholder:"DAYS"`
 	Migrate    bool     `help:"Bring the tables up to date at the start." default:"true" negatable:""`
@@ -92,6 +93,10 @@ var errPostgresEnded = errors.New("the embedded Postgres has ended by itself; it
 // Run watches lives until the process is told to stop.
 func (c *runCommand) Run(p *process) (err error) {
 	retention, err := c.retention()
+	if err != nil {
+		return err
+	}
+	key, err := c.key(p.logger)
 	if err != nil {
 		return err
 	}
@@ -127,11 +132,15 @@ func (c *runCommand) Run(p *process) (err error) {
 	}
 	defer client.Close()
 	registry := newRegistry()
-	pipeline, err := openPipeline(p.taking, c.ingestFlags, c.DataDir, found, client, registry, p.logger)
+	pipeline, err := openPipeline(p.taking, c.ingestFlags, c.DataDir, found, client, key, registry, p.logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, pipeline.Close()) }()
+	// While ClickHouse is away, the loader asks.
+	if err := pipeline.clickhouse.CheckPseudonyms(p.taking, key, true); errors.Is(err, ingest.ErrPseudonyms) {
+		return err
+	}
 	if c.HTTPListen != "" {
 		listener, err := net.Listen("tcp", c.HTTPListen)
 		if err != nil {
@@ -238,7 +247,7 @@ type pipeline struct {
 }
 
 // openPipeline opens the parts; the caller must close them.
-func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, client *ingest.Client, registry *prometheus.Registry, logger *slog.Logger) (_ *pipeline, err error) {
+func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, client *ingest.Client, key *ingest.PseudonymKey, registry *prometheus.Registry, logger *slog.Logger) (_ *pipeline, err error) {
 	p := new(pipeline)
 	defer func() {
 		if err != nil {
@@ -259,10 +268,11 @@ func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, 
 	if err != nil {
 		return nil, err
 	}
+	p.clickhouse.Pseudonymize(key)
 	p.ingester = ingest.NewIngester(ingest.Options{
 		Lives: p.lives, Spool: p.spool, Warehouse: p.clickhouse, Client: client,
 		MaxRooms: f.MaxRooms, PollEvery: f.PollEvery, SpoolBytes: f.SpoolMax, HandoverTimeout: f.HandoverTimeout, DrainTimeout: f.DrainTimeout,
-		Registerer: registry, Logger: logger,
+		Pseudonyms: key, Registerer: registry, Logger: logger,
 	})
 	return p, nil
 }
