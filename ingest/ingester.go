@@ -48,8 +48,8 @@ type Options struct {
 	// Pseudonyms is the key of those that people are replaced by; nil: they are
 	// not.
 	Pseudonyms *PseudonymKey
-	Registerer   prometheus.Registerer
-	Logger       *slog.Logger
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
 }
 
 // Ingester watches the rooms of lives: it claims rows, holds one socket a room
