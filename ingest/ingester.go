@@ -47,8 +47,11 @@ type Options struct {
 	// DrainTimeout bounds how long Run waits for the spool to empty into
 	// ClickHouse once it has stopped taking; the rest is loaded at the next start.
 	DrainTimeout time.Duration
-	Registerer   prometheus.Registerer
-	Logger       *slog.Logger
+	// Pseudonyms is the key of those that people are replaced by; nil: they are
+	// not.
+	Pseudonyms *PseudonymKey
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
 }
 
 // Ingester watches the rooms of lives: it claims rows, holds one socket a room
@@ -108,7 +111,9 @@ func (i *Ingester) Run(taking, working context.Context) error {
 	defer stopLoading(nil)
 	loaded := make(chan error, 1)
 	go func() {
-		loaded <- NewLoader(i.o.Spool, i.o.Warehouse, i.metrics, i.o.Logger).Run(loading)
+		loader := NewLoader(i.o.Spool, i.o.Warehouse, i.metrics, i.o.Logger)
+		loader.Pseudonymize(i.o.Pseudonyms)
+		loaded <- loader.Run(loading)
 	}()
 	// The connection that listens also keeps the worker's name, until the rooms
 	// are left.

@@ -84,15 +84,25 @@ type runCommand struct {
 	storeFlags
 	kuaishouFlags
 	ingestFlags
-	Embedded   bool   `help:"Keep Postgres and ClickHouse in the data folder; no servers needed."`
-	Migrate    bool   `help:"Bring the tables up to date at the start." default:"true" negatable:""`
-	HTTPListen string `help:"Address of /metrics, /healthz and /readyz; empty: none." default:"127.0.0.1:9110" placeholder:"ADDR"`
+	pseudonymFlags
+	Embedded   bool     `help:"Keep Postgres and ClickHouse in the data folder; no servers needed."`
+	Retain     []string `help:"How many days rows are kept in ClickHouse: 90d for all tables of events, comments=30d or gifts=forever for one; separated by commas. Default: for ever. A room's own days are in lives.retain_days." placeholder:"DAYS"`
+	Migrate    bool     `help:"Bring the tables up to date at the start." default:"true" negatable:""`
+	HTTPListen string   `help:"Address of /metrics, /healthz and /readyz; empty: none." default:"127.0.0.1:9110" placeholder:"ADDR"`
 }
 
 var errPostgresEnded = errors.New("the embedded Postgres has ended by itself; its log is in the data folder, under postgres. Start ingest again: nothing is lost")
 
 // Run watches lives until the process is told to stop.
 func (c *runCommand) Run(p *process) (err error) {
+	retention, err := c.retention()
+	if err != nil {
+		return err
+	}
+	key, err := c.key(p.logger)
+	if err != nil {
+		return err
+	}
 	found := stores{}
 	taking, stopTaking := context.WithCancelCause(p.taking)
 	defer stopTaking(nil)
@@ -125,11 +135,15 @@ func (c *runCommand) Run(p *process) (err error) {
 	}
 	defer client.Close()
 	registry := newRegistry()
-	pipeline, err := openPipeline(p.taking, c.ingestFlags, c.DataDir, found, client, registry, p.logger)
+	pipeline, err := openPipeline(p.taking, c.ingestFlags, c.DataDir, found, client, key, registry, p.logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, pipeline.Close()) }()
+	// While ClickHouse is away, the loader asks.
+	if err := pipeline.clickhouse.CheckPseudonyms(p.taking, key, true); errors.Is(err, ingest.ErrPseudonyms) {
+		return err
+	}
 	if c.HTTPListen != "" {
 		listener, err := net.Listen("tcp", c.HTTPListen)
 		if err != nil {
@@ -138,6 +152,15 @@ func (c *runCommand) Run(p *process) (err error) {
 		server := serveStatus(listener, registry, pipeline.ingester.Ready, p.logger)
 		defer server.Close()
 	}
+	chores, stopChores := context.WithCancel(p.working)
+	var doing sync.WaitGroup
+	defer doing.Wait()
+	defer stopChores()
+	keeper := ingest.Keeper{Lives: pipeline.lives, Warehouse: pipeline.clickhouse, Retention: retention, Logger: p.logger}
+	doing.Go(func() { keeper.Run(chores) })
+	doing.Go(func() {
+		ingest.NewEraser(pipeline.lives, pipeline.spool, spoolFolder(c.Spool, c.DataDir), p.logger).Run(chores)
+	})
 	if err := pipeline.ingester.Run(taking, p.working); err != nil {
 		return err
 	}
@@ -145,6 +168,21 @@ func (c *runCommand) Run(p *process) (err error) {
 		return cause
 	}
 	return nil
+}
+
+// retention is what --retain says, nil when the tables are not to be altered.
+func (c *runCommand) retention() (ingest.Retention, error) {
+	if !c.Migrate && len(c.Retain) == 0 {
+		return nil, nil
+	}
+	if !c.Migrate {
+		return nil, exitError{exitUsage, "--retain alters tables, and --no-migrate says not to: leave one out, or let their owner run ALTER TABLE … MODIFY TTL"}
+	}
+	retention, err := ingest.ParseRetention(c.Retain)
+	if err != nil {
+		return nil, exitError{exitUsage, "--retain: " + err.Error()}
+	}
+	return retention, nil
 }
 
 // prepareNowOrLater is prepareTables, but for a worker that has a spool already
@@ -212,7 +250,7 @@ type pipeline struct {
 }
 
 // openPipeline opens the parts; the caller must close them.
-func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, client *ingest.Client, registry *prometheus.Registry, logger *slog.Logger) (_ *pipeline, err error) {
+func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, client *ingest.Client, key *ingest.PseudonymKey, registry *prometheus.Registry, logger *slog.Logger) (_ *pipeline, err error) {
 	p := new(pipeline)
 	defer func() {
 		if err != nil {
@@ -233,10 +271,11 @@ func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, 
 	if err != nil {
 		return nil, err
 	}
+	p.clickhouse.Pseudonymize(key)
 	p.ingester = ingest.NewIngester(ingest.Options{
 		Lives: p.lives, Spool: p.spool, Warehouse: p.clickhouse, Gifts: p.clickhouse, Client: client,
 		MaxRooms: f.MaxRooms, PollEvery: f.PollEvery, SpoolBytes: f.SpoolMax, HandoverTimeout: f.HandoverTimeout, DrainTimeout: f.DrainTimeout,
-		Registerer: registry, Logger: logger,
+		Pseudonyms: key, Registerer: registry, Logger: logger,
 	})
 	return p, nil
 }
