@@ -2,6 +2,7 @@ package migrations
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,9 @@ var rollups = []struct{ table, view, columns string }{
 	{"comments_rollup", "comments_by_minute", "live_id, live_stream_id, minute, comments, chatters"},
 	{"gifts_rollup", "revenue_by_minute", "live_id, live_stream_id, minute, gifts, value, givers"},
 	{"watching_rollup", "watching_by_minute", "live_id, live_stream_id, minute, watching_min, watching_max, watching, exact"},
+	{"comments_rollup_hour", "comments_by_hour", "live_id, live_stream_id, hour, comments, chatters"},
+	{"gifts_rollup_hour", "revenue_by_hour", "live_id, live_stream_id, hour, gifts, value, givers"},
+	{"watching_rollup_hour", "watching_by_hour", "live_id, live_stream_id, hour, watching_min, watching_max, watching, exact"},
 }
 
 // requireRollups refreshes the rollups and requires them to say what the views do.
@@ -29,17 +33,17 @@ func requireRollups(t *testing.T, conn driver.Conn, when string) {
 		}
 		var rows, differ uint64
 		if err := conn.QueryRow(t.Context(), `
-			WITH seen AS (SELECT `+r.columns+` FROM `+r.view+`), kept AS (SELECT `+r.columns+` FROM `+r.table+` FINAL WHERE `+nonZero[r.table]+` > 0)
+			WITH seen AS (SELECT `+r.columns+` FROM `+r.view+`), kept AS (SELECT `+r.columns+` FROM `+r.table+` FINAL WHERE `+nonZero[strings.TrimSuffix(r.table, "_hour")]+` > 0)
 			SELECT (SELECT count() FROM seen), (SELECT count() FROM (SELECT * FROM seen EXCEPT SELECT * FROM kept)) + (SELECT count() FROM (SELECT * FROM kept EXCEPT SELECT * FROM seen))`).Scan(&rows, &differ); err != nil {
 			t.Fatal(err)
 		}
 		if differ > 0 || rows == 0 {
-			t.Errorf("%s: %d of %d minutes of %s are not as in %s", when, differ, rows, r.table, r.view)
+			t.Errorf("%s: %d of %d rows of %s are not as in %s", when, differ, rows, r.table, r.view)
 		}
 	}
 }
 
-// nonZero is what a minute has more than none of; one in which all was deleted
+// nonZero is what a minute or an hour has more than none of; one in which all was deleted
 // stays as zeros.
 var nonZero = map[string]string{"comments_rollup": "chatters", "gifts_rollup": "givers", "watching_rollup": "watching_max"}
 
@@ -60,7 +64,7 @@ func TestRollups(t *testing.T) {
 	requireRollups(t, conn, "with more")
 
 	for _, table := range []string{"comments", "gifts", "room_stats"} {
-		where := " WHERE toMinute(event_time) IN (12, 40)"
+		where := " WHERE toMinute(event_time) IN (12, 40) OR toHour(event_time) = 16"
 		for _, sql := range []string{
 			"INSERT INTO rollup_changes (live_id, live_stream_id, minute) SELECT DISTINCT live_id, live_stream_id, toStartOfMinute(event_time) FROM " + table + where,
 			"DELETE FROM " + table + where,
