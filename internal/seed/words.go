@@ -59,4 +59,35 @@ var words = map[string][]string{
 
 	"badges": {"云家军", "小鱼干", "守护", "铁粉团", "辰光", "老铁", "蜜糖", "星球", "战队", "花海"},
 	"colors": {"#FF8C6C", "#FFD600", "#7ED321"},
+
+	"gift_names": names(catalogue),
+}
+
+// gift is a line of the catalogue. The price is in 快币.
+type gift struct {
+	id    uint32
+	name  string
+	price uint32
+}
+
+var catalogue = []gift{
+	{10042, "小心心", 1},
+	{1, "荧光棒", 1},
+	{9, "啤酒", 10},
+	{114, "玫瑰", 1},
+	{2, "棒棒糖", 2},
+	{164, "猫粮", 1},
+	{10, "甜甜圈", 3},
+	{16, "皇冠", 188},
+	{33, "烟花", 328},
+	{113, "火箭", 1000},
+	{156, "穿云箭", 2888},
+}
+
+func names(gifts []gift) []string {
+	var names []string
+	for _, gift := range gifts {
+		names = append(names, gift.name)
+	}
+	return names
 }
