@@ -76,3 +76,37 @@ func TestRollups(t *testing.T) {
 	}
 	requireRollups(t, conn, "with less")
 }
+
+// Of very much that is new a refresh takes a part, and the next one goes on, so
+// that a database that is full already is rolled up with little memory.
+func TestRollupsCatchUpInParts(t *testing.T) {
+	_, dsn := migrated(t)
+	conn := open(t, dsn)
+	const rows, part, minute = 2_400_000, 2_000_000, 20_000
+	exec := func(sql string) {
+		t.Helper()
+		if err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	// Two hours of a room; what is written says when it was inserted, so that no
+	// refresh may look before all is there.
+	exec("SYSTEM STOP VIEW comments_rollup_refresh")
+	exec(`INSERT INTO comments (live_id, live_stream_id, event_time, event_id, user_id, inserted_at)
+		SELECT 'live', 'stream', toDateTime64('2026-06-01 12:00:00', 3, 'UTC') + toIntervalMillisecond(number * 3) AS at, number, toString(number % 100), at + toIntervalSecond(2)
+		FROM numbers(2400000)`)
+	exec("SYSTEM START VIEW comments_rollup_refresh")
+	for range 3 {
+		exec("SYSTEM REFRESH VIEW comments_rollup_refresh")
+		exec("SYSTEM WAIT VIEW comments_rollup_refresh")
+	}
+	var kept, refreshes, largest uint64
+	if err := conn.QueryRow(t.Context(), `SELECT (SELECT sum(comments) FROM comments_rollup FINAL), count(), max(comments)
+		FROM (SELECT computed_at, sum(comments) AS comments FROM comments_rollup GROUP BY computed_at)`).Scan(&kept, &refreshes, &largest); err != nil {
+		t.Fatal(err)
+	}
+	// A minute is taken whole, and five of them once more.
+	if kept != rows || refreshes < 2 || largest > part+7*minute {
+		t.Errorf("%d comments are rolled up by %d refreshes of at most %d; want %d by parts of about %d", kept, refreshes, largest, rows, part)
+	}
+}
