@@ -15,7 +15,7 @@ TESTFLAGS ?=
 
 export FAULTS_MINUTES FAULTS_SEED
 
-.PHONY: help build engines demo test faults week lint fmt generate check-generated fuzz clean
+.PHONY: help build engines demo test faults week seed lint fmt generate check-generated fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ faults: engines ## break it on purpose and count what is lost (FAULTS_MINUTES=20
 
 week: ## simulate a week of 2,000 rooms on a fake clock (ARGS=-week.unplanned shows a bound that breaks)
 	go test ./ingest -run '^TestWeek$$' -v -timeout 3h -args -week.days=7 -week.rooms=2000 -week.exits=10 $(ARGS)
+
+seed: engines ## fill an embedded ClickHouse with invented broadcasts (ARGS="--comments 100000000 --ticks 5000000 --lives 1000 --days 90")
+	@go build -o bin/seed ./internal/seed
+	@bin/seed $(ARGS)
 
 lint: ## go vet, staticcheck, gofumpt
 	go vet ./...

@@ -12,10 +12,12 @@ import (
 // loginCookie is what only the browser of somebody who is logged in has.
 const loginCookie = "kuaishou.live.web_st"
 
-// guestSocketPause is for how long a guest that was refused websocketinfo for
-// want of a login is not asked for it again, whatever the room: the answer is
-// about guests, and asking on is what gets an address blocked.
-const guestSocketPause = 10 * time.Minute
+// socketPause is for how long an account does not ask websocketinfo, whatever the
+// room, once its answer is known: a guest's when a login was wanted, anybody's
+// when it was 请求过快 for the second time in a row although pages are shown, as it
+// is to calls that are not signed and to old cookies. Asking on is what gets an
+// address blocked; what else brings in a room is still asked.
+const socketPause = 10 * time.Minute
 
 // account is one visitor of Kuaishou: cookies, and the exit that it comes from.
 type account struct {
@@ -28,12 +30,13 @@ type account struct {
 	line      *line
 
 	// Guarded by accounts.mu.
-	health   health
-	noSocket time.Time // a guest: until when websocketinfo is not asked
-	since    time.Time // when it was read
-	gone     bool      // the operator took it out, or changed it
-	calls    uint64
-	refusals uint64
+	health     health
+	noSocket   time.Time // until when websocketinfo is not asked
+	socketFast int       // how often in a row it was 请求过快, while pages were shown
+	since      time.Time // when it was read
+	gone       bool      // the operator took it out, or changed it
+	calls      uint64
+	refusals   uint64
 }
 
 // newAccount makes an account that comes from exit; base is the transport of

@@ -30,6 +30,7 @@ type accounts struct {
 	files  map[string]stamp // what was looked at, as it was then
 	warned map[string]bool  // files whose permissions were looked at
 	fresh  bool             // an account was added or changed since takeFresh
+	news   chan struct{}    // closed, and replaced, when one is
 	held   map[string]int   // rooms, by live ID
 }
 
@@ -41,6 +42,7 @@ func newAccounts(base *url.URL, source accountSource, transport http.RoundTrippe
 	s := &accounts{
 		base: base, source: source, transport: transport, interval: interval, logger: logger,
 		exits: make(map[string]*exit), files: make(map[string]stamp), warned: make(map[string]bool), held: make(map[string]int),
+		news: make(chan struct{}),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +159,7 @@ func (s *accounts) remember(specs []accountSpec) {
 // exit was refused for, or have another password for the proxy: the exit is tried
 // again, too. The caller holds mu.
 func (s *accounts) replace(specs []accountSpec) error {
-	list, exits := make([]*account, 0, len(specs)), make(map[string]*exit)
+	list, exits, changed := make([]*account, 0, len(specs)), make(map[string]*exit), false
 	for _, spec := range specs {
 		known := s.named(spec.name)
 		if known == nil || known.spec != spec {
@@ -167,7 +169,7 @@ func (s *accounts) replace(specs []accountSpec) error {
 				return fmt.Errorf("account %q: %w", spec.name, err)
 			}
 			exit.health.tryAgain(time.Now())
-			known, s.fresh = made, true
+			known, changed = made, true
 		}
 		list, exits[exitKey(known.proxy)] = append(list, known), known.exit
 	}
@@ -178,6 +180,11 @@ func (s *accounts) replace(specs []accountSpec) error {
 		}
 	}
 	s.list, s.exits = list, exits
+	if changed {
+		s.fresh = true
+		close(s.news)
+		s.news = make(chan struct{})
+	}
 	return nil
 }
 
@@ -237,4 +244,11 @@ func (s *accounts) takeFresh() bool {
 	fresh := s.fresh
 	s.fresh = false
 	return fresh
+}
+
+// changed is closed when an account is added or changed after the call.
+func (s *accounts) changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.news
 }

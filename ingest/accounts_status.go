@@ -85,7 +85,11 @@ func (s *AccountStatus) rests(a *account, now time.Time) {
 	rest, resting := a.resting(now)
 	if !resting {
 		if now.Before(a.noSocket) {
-			s.Reason = "a guest, who is not shown how to enter rooms; not asked again until " + untilText(a.noSocket)
+			who := "an account"
+			if !a.loggedIn {
+				who = "a guest"
+			}
+			s.Reason = who + " that is not shown how to enter rooms; not asked again until " + untilText(a.noSocket)
 		}
 		return
 	}

@@ -482,6 +482,46 @@ func TestHealthBacksOff(t *testing.T) {
 }
 
 // A guest has no cookies to change: after a captcha it is tried again by itself.
+// Where pages are shown and websocketinfo says 请求过快 each time, it is that call,
+// and neither account nor address: these rest once, and then that call alone.
+func TestWebsocketinfoThatIsAlwaysTooFast(t *testing.T) {
+	answer := answers{page: pageIsLive, socket: `{"data":{"result":2,"error_msg":"请求过快"}}`}
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { answer.ServeHTTP(t)(w, r) })
+	client := s.client(t, ClientOptions{Cookie: "userId=5; kuaishou.live.web_st=" + secretCookie, Resolvers: []string{ViaPage, ViaRecall}})
+	account := client.accounts.named(cookieAccount)
+	restIsOver := func() {
+		client.accounts.mu.Lock()
+		defer client.accounts.mu.Unlock()
+		account.health.tryAgain(time.Now())
+		account.exit.health.tryAgain(time.Now())
+	}
+	if found := resolve(t, client); found.State != StateRateLimited || client.accounts.canCall(account) {
+		t.Fatalf("%s, and the account does not rest", found.State)
+	}
+	restIsOver()
+	if found := resolve(t, client); found.State != StateRateLimited || !client.accounts.canCall(account) {
+		t.Fatalf("%s, and the account rests although it is the call", found.State)
+	}
+	for range 3 {
+		if found := resolve(t, client); found.State != StateRecall || !strings.Contains(found.Reason, "page says login_required") {
+			t.Errorf("%s: %s", found.State, found.Reason)
+		}
+	}
+	if got, want := s.kinds(), "page websocketinfo page websocketinfo page page page"; got != want {
+		t.Errorf("asked %s, want %s", got, want)
+	}
+	if status := client.accounts.statuses()[0]; !strings.Contains(status.Reason, "not shown how to enter rooms") {
+		t.Errorf("status %+v", status)
+	}
+	client.accounts.mu.Lock()
+	account.noSocket = time.Now()
+	client.accounts.mu.Unlock()
+	answer.socket = socketInfo
+	if found := resolve(t, client); found.State != StateLive || account.socketFast != 0 {
+		t.Errorf("%s: %s", found.State, found.Reason)
+	}
+}
+
 func TestGuestComesBackFromACaptcha(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) { refusedPage(w, codeSliderCaptcha) })
 	client := s.client(t, ClientOptions{})

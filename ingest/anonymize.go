@@ -10,6 +10,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	kuaishou "kslive/proto"
@@ -36,6 +37,10 @@ type Anonymizer struct {
 	opener   opener
 	done     Anonymized
 	names    []string // in the feed at hand
+	// treat is treatmentOf, and said what is done with what people say: all of it
+	// is replaced.
+	treat func(protoreflect.FieldDescriptor) treatment
+	said  func(text []byte, names ...string)
 }
 
 // Anonymized says what an Anonymizer did.
@@ -61,7 +66,8 @@ func NewAnonymizer(seed uint64) *Anonymizer {
 	} else {
 		rand.Read(key) // never fails: see its documentation
 	}
-	return &Anonymizer{disguise: newDisguise(key), done: Anonymized{Unknown: make(map[kuaishou.PayloadType]int)}}
+	disguise := newDisguise(key)
+	return &Anonymizer{disguise: disguise, done: Anonymized{Unknown: make(map[kuaishou.PayloadType]int)}, treat: treatmentOf, said: disguise.text}
 }
 
 // Done says what was done so far.
@@ -175,6 +181,11 @@ func (a *Anonymizer) payload(t kuaishou.PayloadType, payload []byte) {
 // collect finds the names in a feed, so that they are known where they are part
 // of its other texts: "X 赞了这个直播".
 func (a *Anonymizer) collect(feed []byte, message protoreflect.MessageDescriptor) {
+	if rich := new(kuaishou.CommentRichTextMessage); message == rich.ProtoReflect().Descriptor() && proto.Unmarshal(feed, rich) == nil {
+		if name, _ := readRichText(rich.Segment); name != "" {
+			a.names = append(a.names, name)
+		}
+	}
 	for fields := (fieldReader{rest: feed}); fields.next(); {
 		field := fields.declared(message)
 		switch {
@@ -210,9 +221,9 @@ func (a *Anonymizer) field(fields *fieldReader, message protoreflect.MessageDesc
 	case protoreflect.BytesKind:
 		a.unknown(fields.raw, 0)
 	case protoreflect.StringKind:
-		a.string(fields.raw, treatmentOf(field))
+		a.string(fields.raw, a.treat(field))
 	default:
-		if treatmentOf(field) != keep {
+		if a.treat(field) != keep {
 			a.done.Numbers++
 			a.number(fields)
 		}
@@ -226,7 +237,7 @@ func (a *Anonymizer) string(text []byte, how treatment) {
 	a.done.Texts++
 	switch how {
 	case isSaid:
-		a.disguise.text(text, a.names...)
+		a.said(text, a.names...)
 	case isAddress:
 		a.disguise.address(text)
 	case isMergeKey:
@@ -239,7 +250,7 @@ func (a *Anonymizer) string(text []byte, how treatment) {
 // undeclared replaces the content of a field that message does not declare.
 func (a *Anonymizer) undeclared(fields *fieldReader, message protoreflect.MessageDescriptor) {
 	field := message.Fields().ByNumber(fields.number)
-	if field != nil && field.IsList() && fields.wire == protowire.BytesType && wireType(field.Kind()) == protowire.VarintType && treatmentOf(field) == keep {
+	if field != nil && field.IsList() && fields.wire == protowire.BytesType && wireType(field.Kind()) == protowire.VarintType && a.treat(field) == keep {
 		return // many numbers in one
 	}
 	a.unknownField(fields, 0)

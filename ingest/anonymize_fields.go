@@ -101,3 +101,22 @@ func payloadMessage(t kuaishou.PayloadType) protoreflect.MessageDescriptor {
 	}
 	return nil
 }
+
+// impersonal are fields that pseudonyms leave as they are, beside those that are
+// public. What is added to the .proto is replaced until somebody has thought about it.
+var impersonal = fieldSet(
+	"animation_key", "badge_animation_key", "badge_key", "icon_name", "icon_path", "name", "title", "detail", "msg",
+	"biz_id", "chat_id", "pk_id", "guess_id", "ride_id", "id", "live_stream_id", "page_id", "comment_cursor", "gift_cursor", "sort_rank",
+)
+
+// pseudonymOf is what pseudonyms do with a text or a number: what people say stays,
+// but for names in it.
+func pseudonymOf(field protoreflect.FieldDescriptor) treatment {
+	switch {
+	case impersonal[field.Name()]:
+		return keep
+	case field.Name() == "desc", field.Name() == "user_text": // what they say of themselves
+		return replace
+	}
+	return treatmentOf(field)
+}

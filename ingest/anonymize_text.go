@@ -64,6 +64,34 @@ func (d *disguise) text(text []byte, names ...string) {
 	}
 }
 
+// named replaces, in place, names in what somebody says, and whom it mentions: what
+// follows an @, up to a space.
+func (d *disguise) named(text []byte, names ...string) {
+	for i, name := range names {
+		before, after, found := strings.Cut(string(text), name)
+		if found && name != "" {
+			d.named(text[:len(before)], names[i+1:]...)
+			d.text(text[len(before) : len(text)-len(after)])
+			d.named(text[len(text)-len(after):], names[i:]...)
+			return
+		}
+	}
+	for {
+		at := strings.IndexAny(string(text), "@＠")
+		if at < 0 {
+			return
+		}
+		_, size := utf8.DecodeRune(text[at:])
+		text = text[at+size:]
+		end := strings.IndexFunc(string(text), unicode.IsSpace)
+		if end < 0 {
+			end = len(text)
+		}
+		d.text(text[:end])
+		text = text[end:]
+	}
+}
+
 // address replaces a URL or a path in place, but for the words that all share.
 func (d *disguise) address(address []byte) {
 	for len(address) > 0 {

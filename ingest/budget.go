@@ -12,6 +12,11 @@ import (
 // than the interval, whoever they are for: in any time of d there are at most
 // d/interval + 1. Those who wait are served by their deadlines, the earliest
 // first. As a deadline is set once, when somebody asks, everybody's comes.
+//
+// When more is asked for than there are turns, everybody is late by the same
+// time, and those who are in a hurry lose the most. So one turn of urgentTurns
+// goes to whoever has asked with the least patience, and the earliest deadline
+// among these.
 type budget struct {
 	interval time.Duration // 0: no bound
 
@@ -23,6 +28,9 @@ type budget struct {
 	asked uint64      // how often a turn was asked for
 	given tally
 }
+
+// urgentTurns is of how many turns one is for those in a hurry.
+const urgentTurns = 3
 
 // line is where the calls of one account wait for their turns at its exit.
 type line struct {
@@ -36,9 +44,10 @@ type line struct {
 // waiter is one call that waits.
 type waiter struct {
 	deadline time.Time
-	number   uint64    // in the order of asking, for equal deadlines
-	place    int       // in the line; -1 when it is not there any more
-	turn     chan bool // told once: true when it is its turn, false when it is sent away
+	patience time.Duration // from asking to the deadline, in whole seconds
+	number   uint64        // in the order of asking, for equal deadlines
+	place    int           // in the line; -1 when it is not there any more
+	turn     chan bool     // told once: true when it is its turn, false when it is sent away
 }
 
 func newBudget(interval time.Duration) *budget {
@@ -90,7 +99,7 @@ func (l *line) wait(ctx context.Context, deadline time.Time) bool {
 		return false
 	}
 	b := l.budget
-	w := &waiter{deadline: deadline, turn: make(chan bool, 1)}
+	w := &waiter{deadline: deadline, patience: time.Until(deadline).Round(time.Second), turn: make(chan bool, 1)}
 	b.mu.Lock()
 	b.asked++
 	w.number = b.asked
@@ -126,7 +135,7 @@ func (l *line) sendAway() {
 func (b *budget) serve() {
 	b.alarm.Stop()
 	for now := time.Now(); ; {
-		l, at := b.first(now)
+		l, place, at := b.first(now)
 		if l == nil {
 			return
 		}
@@ -136,13 +145,19 @@ func (b *budget) serve() {
 		}
 		b.next, l.next = now.Add(b.part(b.interval)), now.Add(b.part(l.interval))
 		b.given.add(now)
-		heap.Pop(&l.waiting).(*waiter).turn <- true
+		heap.Remove(&l.waiting, place).(*waiter).turn <- true
 	}
 }
 
-// first answers the line to serve next, nil when nobody waits, and when: of
-// those that may be served the soonest the one with the earliest deadline.
-func (b *budget) first(now time.Time) (chosen *line, at time.Time) {
+// first answers whom to serve next and when: of those in the lines that may be
+// served the soonest the one that comes before all others. The line is nil when
+// nobody waits.
+func (b *budget) first(now time.Time) (chosen *line, place int, at time.Time) {
+	before := (*waiter).before
+	urgent := b.given.all%urgentTurns == urgentTurns-1
+	if urgent {
+		before = (*waiter).hurries
+	}
 	for _, l := range b.lines {
 		if len(l.waiting) == 0 {
 			continue
@@ -153,11 +168,18 @@ func (b *budget) first(now time.Time) (chosen *line, at time.Time) {
 				ready = next
 			}
 		}
-		if chosen == nil || ready.Before(at) || ready.Equal(at) && l.waiting[0].before(chosen.waiting[0]) {
-			chosen, at = l, ready
+		if chosen != nil && ready.After(at) {
+			continue
+		}
+		first := 0 // of a heap
+		if urgent {
+			first = l.waiting.mostHurried()
+		}
+		if chosen == nil || ready.Before(at) || before(l.waiting[first], chosen.waiting[place]) {
+			chosen, place, at = l, first, ready
 		}
 	}
-	return chosen, at
+	return chosen, place, at
 }
 
 // waitingNow is how many calls wait for a turn.
@@ -197,6 +219,26 @@ func (w *waiter) before(other *waiter) bool {
 		return w.number < other.number
 	}
 	return w.deadline.Before(other.deadline)
+}
+
+// hurries says whether w goes before other on a turn that is for those in a
+// hurry.
+func (w *waiter) hurries(other *waiter) bool {
+	if w.patience == other.patience {
+		return w.before(other)
+	}
+	return w.patience < other.patience
+}
+
+// mostHurried is the place of the first on a turn that is for those in a hurry;
+// q is not empty.
+func (q waiters) mostHurried() (place int) {
+	for i := range q {
+		if q[i].hurries(q[place]) {
+			place = i
+		}
+	}
+	return place
 }
 
 // waiters are a heap, the earliest deadline first.

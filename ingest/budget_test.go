@@ -186,3 +186,36 @@ func TestTallyCountsTheLastMinute(t *testing.T) {
 		t.Errorf("%d in a minute without any", got)
 	}
 }
+
+// With ten times as many rooms as calls, those that are likely to be on air are
+// still looked at much more often than the others.
+func TestBudgetInOverloadServesThoseInAHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		const cold, hot = 2000, 20
+		var looks [2]int
+		var asking sync.WaitGroup
+		look := func(l *line, kind int, every, within time.Duration) {
+			for l.wait(ctx, time.Now().Add(within)) {
+				looks[kind]++ // turns are a second apart
+				sleep(ctx, every)
+			}
+		}
+		for n := range cold + hot {
+			kind, every, within := 0, 4*time.Minute, (Habits{}).within(monday, 4*time.Minute)
+			if n < hot {
+				kind, every, within = 1, hotEvery, hotEvery
+			}
+			l := b.open(0)
+			asking.Go(func() { look(l, kind, every, within) })
+		}
+		time.Sleep(4 * time.Hour)
+		cancel()
+		asking.Wait()
+		perHot, perCold := 4*time.Hour*hot/time.Duration(looks[1]), 4*time.Hour*cold/time.Duration(looks[0])
+		if perHot > 2*time.Minute || perCold < 30*time.Minute {
+			t.Errorf("those in a hurry are looked at every %v, the others every %v", perHot, perCold)
+		}
+	})
+}

@@ -79,11 +79,12 @@ type refusal struct {
 	status     int
 	retryAfter time.Duration
 	known      time.Time
+	why        string // instead of the state's sentence, with known
 }
 
 func (r *refusal) Error() string {
 	if !r.known.IsZero() {
-		return fmt.Sprintf("%s (answered before; not asked again until %s)", r.state.Sentence(), untilText(r.known))
+		return fmt.Sprintf("%s (answered before; not asked again until %s)", cmp.Or(r.why, r.state.Sentence()), untilText(r.known))
 	}
 	return fmt.Sprintf("%s (HTTP status %d)", r.state.Sentence(), r.status)
 }
@@ -112,8 +113,11 @@ func (c caller) call(ctx context.Context, a ask) (answer, error) {
 
 // callKind tells calls apart by their paths.
 func callKind(path string) string {
-	if strings.HasPrefix(path, "/u/") {
+	switch {
+	case strings.HasPrefix(path, "/u/"):
 		return pageCall
+	case strings.HasSuffix(path, "/"+giftAllList):
+		return giftAllList
 	}
 	return path[strings.LastIndexByte(path, '/')+1:]
 }
@@ -122,9 +126,9 @@ func callKind(path string) string {
 func (c caller) begin(ctx context.Context, kind string) error {
 	*c.attempt = attempt{call: kind, rests: c.attempt.rests}
 	if kind == socketCall {
-		if until := c.client.accounts.socketRefused(c.account); !until.IsZero() {
+		if known := c.client.accounts.socketRefused(c.account); known != nil {
 			c.attempt.known = true
-			return &refusal{state: StateLoginRequired, known: until}
+			return known
 		}
 	}
 	return c.turn(ctx)

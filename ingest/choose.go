@@ -71,6 +71,11 @@ func (s *accounts) judged(a *account, t trouble) {
 	now := time.Now()
 	switch t.state {
 	case StateRateLimited:
+		if a.socketAlone(now, t.call) {
+			a.noSocket = now.Add(socketPause)
+			s.refused(a, t)
+			return
+		}
 		a.health.backOff(now, t)
 		a.exit.health.backOff(now, t)
 		s.refused(a, t)
@@ -81,14 +86,30 @@ func (s *accounts) judged(a *account, t trouble) {
 		if a.loggedIn {
 			a.health.takeOut(now, time.Time{}, t)
 		} else if t.call == socketCall {
-			a.noSocket = now.Add(guestSocketPause)
+			a.noSocket = now.Add(socketPause)
 		}
 		s.refused(a, t)
 	case StateUnreachable:
 	default:
+		if t.call == socketCall {
+			a.socketFast = 0
+		}
 		a.health.didWell(now, t.call)
 		a.exit.health.didWell(now, t.call)
 	}
+}
+
+// socketAlone says whether 请求过快 is about websocketinfo and not about how fast
+// the account and its exit ask: both have rested since that call was told so, the
+// page was shown, and it is told so again. The caller holds accounts.mu.
+func (a *account) socketAlone(now time.Time, call string) bool {
+	switch {
+	case call != socketCall:
+		a.socketFast = 0
+	case a.usable(now): // what was under way already says nothing new
+		a.socketFast++
+	}
+	return a.socketFast > 1
 }
 
 // returns is when an account that was asked for a captcha is tried again. Where
@@ -166,15 +187,21 @@ func (s *accounts) atWell(liveID string) *account {
 	return chosen
 }
 
-// socketRefused says until when websocketinfo is not asked by a guest; zero when
-// it may be.
-func (s *accounts) socketRefused(a *account) time.Time {
+// socketRefused is what websocketinfo is known to answer to the account; nil when
+// it is to be asked.
+func (s *accounts) socketRefused(a *account) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Now().Before(a.noSocket) {
-		return a.noSocket
+	if !time.Now().Before(a.noSocket) {
+		return nil
 	}
-	return time.Time{}
+	// A login also where it was 请求过快: that is what there is to do about it.
+	known := &refusal{state: StateLoginRequired, known: a.noSocket}
+	if a.socketFast > 1 {
+		known.why = "Kuaishou shows rooms to this account but not how they are entered (请求过快 each time); log in anew in the browser " +
+			"and supply its cookie, or the room's endpoint"
+	}
+	return known
 }
 
 // wait is how long until a room that was refused can be looked up with some
@@ -191,6 +218,9 @@ func (s *accounts) wait(refused State) (time.Duration, bool) {
 			continue
 		}
 		left := soonest
+		if refused == StateLoginRequired && now.Before(a.noSocket) {
+			left = max(left, a.noSocket.Sub(now))
+		}
 		if resting {
 			left = max(rest.until.Sub(now), time.Second)
 		}

@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -26,7 +25,7 @@ type crowd struct {
 
 	mu      sync.Mutex
 	news    *sync.Cond
-	states  map[string]State  // what each says of itself now
+	says    map[string]Report // what each says of itself now
 	ends    map[string]Report // the last report of each, since forget
 	offline int               // reports that say so
 }
@@ -36,22 +35,35 @@ type noFrames struct{}
 
 func (noFrames) Append(*kuaishou.Frame) error { return nil }
 
-// newCrowd has n rooms on air watched.
-func newCrowd(t *testing.T, n int, limits timing) *crowd {
+// crowdOptions say which crowd it is.
+type crowdOptions struct {
+	rooms    int
+	limits   timing
+	accounts string // a file; empty: one guest
+	// dialAtOnce opens sockets as fast as they come. 50 a second is a promise of
+	// its own, and with 1,000 rooms most of a storm would be waiting for that.
+	dialAtOnce bool
+}
+
+// newCrowd has rooms on air watched.
+func newCrowd(t *testing.T, o crowdOptions) *crowd {
 	sim, err := simulator.Start(t.Context(), simulator.Options{Seed: 7, Rate: 0.1, PushEvery: 5 * time.Second, MinReconnect: time.Millisecond, MaxReconnect: 20 * time.Millisecond, Trace: true})
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A test does not wait as long as it would be told to; but more rooms would
+	// keep this machine busy with asking.
+	pause := time.Duration(o.rooms) * time.Millisecond
 	retry := make(RetryDelays)
 	for state := range DefaultRetryDelays() {
-		retry[state] = 20 * time.Millisecond
+		retry[state] = pause
 	}
-	client, err := NewClient(ClientOptions{BaseURL: sim.URL(), MinInterval: -1, Timeout: time.Second, RetryDelays: retry, Logger: slog.New(slog.DiscardHandler)})
+	client, err := NewClient(ClientOptions{BaseURL: sim.URL(), Accounts: o.accounts, MinInterval: -1, Timeout: time.Second, RetryDelays: retry, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	c := &crowd{t: t, sim: sim, client: client, stop: cancel, states: make(map[string]State), ends: make(map[string]Report)}
+	c := &crowd{t: t, sim: sim, client: client, stop: cancel, says: make(map[string]Report), ends: make(map[string]Report)}
 	c.news = sync.NewCond(&c.mu)
 	t.Cleanup(func() {
 		cancel()
@@ -61,8 +73,11 @@ func newCrowd(t *testing.T, n int, limits timing) *crowd {
 			t.Error(err)
 		}
 	})
-	sockets, metrics := newConnector(client.origin(), limits), NewMetrics(prometheus.NewRegistry())
-	for i := range n {
+	sockets, metrics := newConnector(client.origin(), o.limits), NewMetrics(prometheus.NewRegistry())
+	if o.dialAtOnce {
+		sockets.dials.every = 0
+	}
+	for i := range o.rooms {
 		liveID := simulator.LiveID(7, i)
 		if err := sim.AddRoom(liveID, simulator.RoomOptions{Live: true}); err != nil {
 			t.Fatal(err)
@@ -77,8 +92,7 @@ func newCrowd(t *testing.T, n int, limits timing) *crowd {
 				last := heard.run(ctx)
 				c.note(liveID, last)
 				c.end(liveID, last)
-				// A test does not wait as long as it would be told to.
-				sleep(ctx, min(last.RetryAfter, 50*time.Millisecond))
+				sleep(ctx, min(last.RetryAfter, pause))
 			}
 		})
 	}
@@ -88,7 +102,7 @@ func newCrowd(t *testing.T, n int, limits timing) *crowd {
 func (c *crowd) note(liveID string, r Report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.states[liveID] = r.State
+	c.says[liveID] = r
 	if r.State == StateOffline || r.State == StateEnded || r.State == StateNotFound {
 		c.offline++
 	}
@@ -126,8 +140,20 @@ func (c *crowd) await(what string, done func() bool) {
 // count is how many rooms are in each state; mu is held.
 func (c *crowd) count() map[State]int {
 	counts := make(map[State]int)
-	for state := range maps.Values(c.states) {
-		counts[state]++
+	for _, says := range c.says {
+		counts[says.State]++
+	}
+	return counts
+}
+
+// by is how many rooms are heard that were looked up with each account; mu is
+// held.
+func (c *crowd) by() map[string]int {
+	counts := make(map[string]int)
+	for _, says := range c.says {
+		if says.State == StateLive {
+			counts[says.Account]++
+		}
 	}
 	return counts
 }
@@ -141,13 +167,17 @@ func (c *crowd) forget() {
 	clear(c.ends)
 }
 
-// restsAreOver has the time pass for which accounts and exits rest.
+// restsAreOver has the time pass for which accounts and exits rest. An account
+// that is out until its cookies change stays out.
 func (c *crowd) restsAreOver() {
 	s := c.client.accounts
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.list {
-		a.health, a.exit.health, a.noSocket = health{}, health{}, time.Time{}
+		a.exit.health, a.noSocket = health{}, time.Time{}
+		if !a.health.until.IsZero() {
+			a.health = health{}
+		}
 	}
 	g := &c.client.guests
 	g.mu.Lock()

@@ -45,6 +45,11 @@ type Decoder struct {
 
 	json []byte // of other
 
+	pseudonyms *pseudonymizer // nil: people are who they are
+
+	// trace, when it is not nil, is told from which part each row is.
+	trace func(p part, id uint64)
+
 	// The feeds that come most often.
 	comment kuaishou.WebCommentFeed
 	like    kuaishou.WebLikeFeed
@@ -65,6 +70,14 @@ func NewDecoder(unknown func(UnknownField)) *Decoder {
 	}}
 }
 
+// Pseudonymize makes the decoder replace people by pseudonyms. Raw bytes in rows
+// are then not what was sent.
+func (d *Decoder) Pseudonymize(key *PseudonymKey) {
+	if key != nil {
+		d.pseudonyms = newPseudonymizer(key)
+	}
+}
+
 // Decode appends the rows made from frame to batch, with offset as their
 // Offset. It never fails: what cannot be decoded becomes an Undecoded row, and
 // the rest of the frame rows of its own. One frame adds at most some 10,000
@@ -78,8 +91,15 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 		return 0
 	}
 	message, err := d.opener.open(frame.GetData())
-	d.start(message, offset)
 	whole := part{raw: frame.GetData()}
+	if d.pseudonyms != nil {
+		if message != nil {
+			d.pseudonyms.message(message, err == nil)
+		} else {
+			whole.raw = make([]byte, len(whole.raw)) // can hold anybody
+		}
+	}
+	d.start(message, offset)
 	if message != nil {
 		whole.raw = message.Payload
 	}
@@ -148,6 +168,7 @@ type part struct {
 	raw     []byte // as fieldReader has it
 	whole   []byte // the same
 	value   uint64 // of a number
+	index   int    // which field of the payload it is, from 1; 0 for the whole
 }
 
 // parts yields the fields of a payload that is a message of the given type. A
@@ -157,7 +178,10 @@ func (d *Decoder) parts(payload []byte, message protoreflect.MessageDescriptor) 
 	return func(yield func(part) bool) {
 		fields := fieldReader{rest: payload}
 		for n := 0; n < maxParts && fields.next(); n++ {
-			p := part{number: fields.number, raw: fields.raw, whole: fields.whole, value: fields.value}
+			p := part{number: fields.number, raw: fields.raw, whole: fields.whole, value: fields.value, index: n + 1}
+			if d.erased(p) && !positioned(message) {
+				continue
+			}
 			if field := fields.declared(message); field != nil {
 				p.name = string(field.Name())
 			} else {
@@ -176,6 +200,9 @@ func (d *Decoder) parts(payload []byte, message protoreflect.MessageDescriptor) 
 		}
 	}
 }
+
+// erased says whether a part was about a person who was erased.
+func (d *Decoder) erased(p part) bool { return len(p.raw) == 0 && d.frame.GetErasure() != nil }
 
 // unmarshal reads a part into message, as far as it is one: see mend. When it is
 // none, it becomes an Undecoded row and the answer is false.
@@ -244,6 +271,9 @@ func (d *Decoder) envelope(message *kuaishou.SocketMessage) {
 func (d *Decoder) eventOf(p part) schema.Event {
 	event := d.event
 	event.EventID = d.identity.of(p.number, p.raw)
+	if d.trace != nil {
+		d.trace(p, event.EventID)
+	}
 	return event
 }
 

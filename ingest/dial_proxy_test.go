@@ -1,107 +1,72 @@
 package ingest
 
 import (
-	"encoding/base64"
-	"io"
-	"net"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 )
 
-const secretPassword = "pRoXyPaSsWoRd"
+// proxySchemes are the kinds of proxies that an account may have.
+var proxySchemes = []string{"http", "https", "socks5", "socks5h"}
 
-// tunnel is a proxy that wants a password.
-func tunnel(t *testing.T) (*httptest.Server, func() []string) {
-	var mu sync.Mutex
-	var targets []string
-	want := "Basic " + base64.StdEncoding.EncodeToString([]byte("me:"+secretPassword))
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodConnect || r.Header.Get("Proxy-Authorization") != want {
-			http.Error(w, "no", http.StatusProxyAuthRequired)
-			return
-		}
-		mu.Lock()
-		targets = append(targets, r.Host)
-		mu.Unlock()
-		far, err := net.Dial("tcp", r.Host)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer far.Close()
-		near, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer near.Close()
-		_, _ = io.WriteString(near, "HTTP/1.1 200 Connection established\r\n\r\n")
-		var both sync.WaitGroup
-		both.Go(func() { _, _ = io.Copy(far, near); far.Close() })
-		_, _ = io.Copy(near, far)
-		near.Close()
-		both.Wait()
-	}))
-	t.Cleanup(proxy.Close)
-	return proxy, func() []string { mu.Lock(); defer mu.Unlock(); return targets }
-}
-
-func TestSocketGoesOutByTheAccountsProxy(t *testing.T) {
-	s := serve(t, ended)
-	proxy, targets := tunnel(t)
-	address, err := url.Parse(proxy.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address.User = url.UserPassword("me", secretPassword)
-	r := &recorder{answers: []Resolution{{State: StateLive, Endpoint: s.endpoint("/"), proxy: address}}}
-	if last := r.run(t, quick(), nil); last.State != StateEnded || len(targets()) != 1 {
-		t.Errorf("ended with %+v by way of %v", last, targets())
-	}
-}
-
-// refusingSOCKS is the address of a SOCKS5 proxy that accepts no password.
-func refusingSOCKS(t *testing.T) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	t.Cleanup(func() { listener.Close(); serving.Wait() })
-	serving.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
+// An account's calls and sockets go by its proxy, which is also who looks the
+// names up: here nobody else could.
+func TestCallsAndSocketsGoOutByTheAccountsProxy(t *testing.T) {
+	const pages, sockets = "example.com", "ws.example.com" // the names in the certificate of httptest
+	for _, scheme := range proxySchemes {
+		t.Run(scheme, func(t *testing.T) {
+			socket := serveBy((*httptest.Server).StartTLS, t, ended)
+			info := fmt.Sprintf(`{"data":{"result":1,"token":"%s","websocketUrls":["wss://%s/websocket"]}}`, secretToken, sockets)
+			page := httptest.NewTLSServer(answers{page: pageIsLive, socket: info}.ServeHTTP(t))
+			t.Cleanup(page.Close)
+			proxy := newRelay(t, scheme, map[string]string{
+				pages + ":443": page.Listener.Addr().String(), sockets + ":443": socket.Listener.Addr().String(),
+			})
+			trusted := &tls.Config{RootCAs: x509.NewCertPool()}
+			trusted.RootCAs.AddCert(page.Certificate()) // the proxy's, too
+			transport := http.DefaultTransport.(*http.Transport).Clone()
+			transport.TLSClientConfig = trusted
+			s := new(site)
+			client := s.clientOf(t, "https://"+pages, ClientOptions{
+				Transport: transport, Resolvers: []string{ViaPage},
+				Accounts: accountsFile(t, filepath.Join(t.TempDir(), "accounts.toml"), fmt.Sprintf("[[account]]\nname = \"a\"\nrate = 10\nproxy = %q\n", proxy.url(relayUser)), 0),
+			})
+			found := resolve(t, client)
+			if found.State != StateLive {
+				t.Fatalf("%s: %s", found.State, found.Reason)
 			}
-			buffer := make([]byte, 512)
-			for _, answer := range []string{"\x05\x02", "\x01\x01"} { // a password is wanted; not this one
-				if _, err := conn.Read(buffer); err != nil {
-					break
-				}
-				_, _ = io.WriteString(conn, answer)
+			r := new(recorder)
+			heard := newRoom(r, quick(), nil)
+			heard.resolver = client
+			heard.connector.dialer.TLSClientConfig = trusted
+			if last := heard.run(t.Context()); last.State != StateEnded || len(r.frames) != 2 {
+				t.Errorf("ended with %+v after %d frames", last, len(r.frames))
 			}
-			conn.Close()
-		}
-	})
-	return listener.Addr().String()
+			if asked := proxy.asked(); !slices.Contains(asked, pages+":443") || !slices.Contains(asked, sockets+":443") {
+				t.Errorf("the proxy was asked for %v", asked)
+			}
+			if strings.Contains(s.logs.String()+r.log.String(), secretPassword) {
+				t.Error("the log holds the password")
+			}
+		})
+	}
 }
 
+// What a proxy refuses is told without its password.
 func TestProxysRefusalHoldsNoPassword(t *testing.T) {
-	s := serve(t)
-	proxy, _ := tunnel(t)
-	for scheme, host := range map[string]string{
-		"http": proxy.Listener.Addr().String(), "https": proxy.Listener.Addr().String(), "socks5h": refusingSOCKS(t),
-	} {
-		address := &url.URL{Scheme: scheme, Host: host, User: url.UserPassword("you", secretPassword)}
-		r := &recorder{answers: []Resolution{{State: StateLive, Endpoint: s.endpoint("/"), proxy: address}, {State: StateOffline}}}
+	for _, scheme := range proxySchemes {
+		s := serve(t)
+		proxy := newRelay(t, scheme, nil)
+		r := &recorder{answers: []Resolution{{State: StateLive, Endpoint: s.endpoint("/"), proxy: proxy.url("you")}, {State: StateOffline}}}
 		last := r.run(t, quick(), nil)
-		if last.State != StateOffline {
-			t.Errorf("%s: ended with %+v", scheme, last)
+		if last.State != StateOffline || len(proxy.asked()) > 0 {
+			t.Errorf("%s: ended with %+v by way of %v", scheme, last, proxy.asked())
 		}
 		for _, report := range r.reports {
 			if strings.Contains(report.Reason, secretPassword) || strings.Contains(report.Reason, "unknown scheme") {

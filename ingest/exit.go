@@ -29,7 +29,12 @@ func proxied(base http.RoundTripper, proxy *url.URL) http.RoundTripper {
 		transport = http.DefaultTransport.(*http.Transport)
 	}
 	transport = transport.Clone()
-	transport.Proxy = http.ProxyURL(proxy)
+	known := *proxy
+	if proxy.Scheme == "https" {
+		known.Scheme, known.Host = "http", proxyHost(proxy)
+		transport.DialContext = secured(transport.DialContext, proxy, transport.TLSClientConfig)
+	}
+	transport.Proxy = http.ProxyURL(&known)
 	transport.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, response *http.Response) error {
 		if response.StatusCode != http.StatusOK {
 			return &proxyError{status: response.StatusCode}

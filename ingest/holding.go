@@ -123,7 +123,7 @@ func (i *Ingester) hold(ctx context.Context, h *holding) {
 
 // hear runs the room of a row.
 func (i *Ingester) hear(ctx context.Context, live Live, report func(Report), logger *slog.Logger) Report {
-	liveID, err := ParseLiveID(live.Text)
+	liveID, err := i.o.Client.ParseLiveID(live.Text)
 	if errors.Is(err, ErrShortLink) {
 		report(Report{State: StateResolving, Reason: "asking what the short link stands for"})
 		if liveID, err = i.o.Client.LiveIDOf(ctx, live.Text); err != nil {

@@ -31,6 +31,9 @@ import (
 // What became of the feed does not count: a part that is undecoded today has
 // the same ID when a later version gives it a table.
 //
+// Where a person was erased from the frame, bytes are not what they were: the
+// frame then says which ID what is left has.
+//
 // A recalled comment has its id and time filled in, so its bytes differ from
 // those of the same comment pushed over the socket, and so does its ID. The view
 // comments_unique recognises the two as one.
@@ -40,6 +43,9 @@ type identity struct {
 	digest xxhash.Digest
 	// How many feeds had the ID before the ordinal was counted in.
 	seen map[uint64]uint64
+	// kept is which ID a feed had before a person was erased from the frame, by
+	// which it would have now; nil when nobody was.
+	kept map[uint64]uint64
 }
 
 // start begins a frame.
@@ -59,6 +65,7 @@ func (i *identity) start(frame *kuaishou.Frame, message *kuaishou.SocketMessage)
 		i.seen = make(map[uint64]uint64)
 	}
 	clear(i.seen)
+	i.kept = frame.GetErasure().GetIdentities()
 }
 
 // of is the ID of a feed, or of the whole payload when number is 0. Each call
@@ -69,6 +76,9 @@ func (i *identity) of(number protowire.Number, feed []byte) uint64 {
 	i.seen[id] = ordinal + 1
 	if ordinal > 0 {
 		id = i.hash(number, ordinal, feed)
+	}
+	if was, changed := i.kept[id]; changed {
+		return was
 	}
 	return id
 }

@@ -31,7 +31,9 @@ type Options struct {
 	Lives     *Lives
 	Spool     *spool.Spool
 	Warehouse warehouse
-	Client    *Client
+	// Gifts is where the catalogue of gifts is kept; nil: it is not.
+	Gifts  giftStore
+	Client *Client
 	// MaxRooms is how many rooms this worker holds at most.
 	MaxRooms int
 	// PollEvery is how often lives is asked for new and changed rows.
@@ -45,8 +47,11 @@ type Options struct {
 	// DrainTimeout bounds how long Run waits for the spool to empty into
 	// ClickHouse once it has stopped taking; the rest is loaded at the next start.
 	DrainTimeout time.Duration
-	Registerer   prometheus.Registerer
-	Logger       *slog.Logger
+	// Pseudonyms is the key of those that people are replaced by; nil: they are
+	// not.
+	Pseudonyms *PseudonymKey
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
 }
 
 // Ingester watches the rooms of lives: it claims rows, holds one socket a room
@@ -106,7 +111,9 @@ func (i *Ingester) Run(taking, working context.Context) error {
 	defer stopLoading(nil)
 	loaded := make(chan error, 1)
 	go func() {
-		loaded <- NewLoader(i.o.Spool, i.o.Warehouse, i.metrics, i.o.Logger).Run(loading)
+		loader := NewLoader(i.o.Spool, i.o.Warehouse, i.metrics, i.o.Logger)
+		loader.Pseudonymize(i.o.Pseudonyms)
+		loaded <- loader.Run(loading)
 	}()
 	// The connection that listens also keeps the worker's name, until the rooms
 	// are left.
@@ -116,6 +123,10 @@ func (i *Ingester) Run(taking, working context.Context) error {
 	listening.Go(func() { i.o.Lives.Listen(listen, i.wakeUp) })
 	accounts := accountsTender{client: i.o.Client, lives: i.o.Lives, logger: i.o.Logger}
 	listening.Go(func() { accounts.run(listen, working) })
+	if i.o.Gifts != nil {
+		gifts := catalogue{client: i.o.Client, lives: i.o.Lives, store: i.o.Gifts, logger: i.o.Logger}
+		listening.Go(func() { gifts.run(taking) })
+	}
 
 	failed := i.claimRooms(taking, loaded)
 	if failed == nil && i.failed == nil && i.o.HandoverTimeout > 0 {

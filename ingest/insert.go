@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -25,6 +26,9 @@ type ClickHouse struct {
 	// loader for ever. What became of the insert is then unknown, and the token
 	// makes it safe to ask again.
 	insertTimeout time.Duration
+
+	key     *PseudonymKey // nil: none
+	checked atomic.Bool   // that rows with this key may be inserted
 }
 
 // OpenClickHouse prepares connections to the server that dsn names, in
@@ -45,7 +49,7 @@ func OpenClickHouse(dsn string, insertTimeout time.Duration) (*ClickHouse, error
 	if err != nil {
 		return nil, fmt.Errorf("opening ClickHouse: %w", err)
 	}
-	return &ClickHouse{conn, cmp.Or(insertTimeout, defaultInsertTimeout)}, nil
+	return &ClickHouse{conn: conn, insertTimeout: cmp.Or(insertTimeout, defaultInsertTimeout)}, nil
 }
 
 // onLoopback says whether all addresses are this machine's: compression then
@@ -70,6 +74,9 @@ func (c *ClickHouse) Close() error { return c.conn.Close() }
 func (c *ClickHouse) Insert(ctx context.Context, token string, rows schema.Rows) error {
 	ctx, cancel := context.WithTimeout(ctx, c.insertTimeout)
 	defer cancel()
+	if err := c.checkOnce(ctx); err != nil {
+		return err
+	}
 	batch, err := c.prepare(ctx, token, rows.Name, rows.Columns)
 	if err != nil {
 		return err

@@ -32,8 +32,9 @@ type ClientOptions struct {
 	// Resolvers are the ways in which rooms are looked up, in their order: see
 	// DefaultResolvers, which is the default.
 	Resolvers []string
-	// MobileURL is where byuser is asked, an address like BaseURL. Default: the
-	// constant MobileURL, or BaseURL when that is not Kuaishou's.
+	// MobileURL is where byuser and the list of all gifts are asked, an address like
+	// BaseURL. Default: the constants MobileURL and GiftsURL, or BaseURL when that is
+	// not Kuaishou's.
 	MobileURL string
 	// EndpointCommand is a program with its arguments that is run with a live ID
 	// behind them and prints how the room is entered: see docs/kuaishou.md. It is
@@ -65,6 +66,7 @@ type Client struct {
 	accounts  *accounts
 	resolvers []string
 	mobile    *url.URL
+	gifts     *url.URL // where the list of all gifts is
 	guests    guestPauses
 	command   *endpointCommand // nil: none
 	links     shortLinks
@@ -120,6 +122,12 @@ func NewClient(options ClientOptions) (*Client, error) {
 			return nil, err
 		}
 	}
+	gifts := mobile
+	if mobile.String() == MobileURL {
+		if gifts, err = parseSite(GiftsURL); err != nil {
+			return nil, err
+		}
+	}
 	if options.Resolvers == nil {
 		options.Resolvers = DefaultResolvers()
 	}
@@ -145,6 +153,7 @@ func NewClient(options ClientOptions) (*Client, error) {
 		accounts:  accounts,
 		resolvers: options.Resolvers,
 		mobile:    mobile,
+		gifts:     gifts,
 		command:   command,
 		retry:     DefaultRetryDelays().With(options.RetryDelays),
 		logger:    options.Logger,

@@ -59,7 +59,13 @@ func (s *site) lastCookies() string {
 
 func (s *site) client(t *testing.T, options ClientOptions) *Client {
 	t.Helper()
-	options.BaseURL, options.MinInterval = s.URL, -1
+	return s.clientOf(t, s.URL, options)
+}
+
+// clientOf is a client of base, which is this site by whatever name.
+func (s *site) clientOf(t *testing.T, base string, options ClientOptions) *Client {
+	t.Helper()
+	options.BaseURL, options.MinInterval = base, -1
 	if options.Resolvers == nil {
 		options.Resolvers = []string{ViaPage, ViaDetail}
 	}

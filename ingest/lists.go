@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	kuaishou "kslive/proto"
 	"kslive/schema"
 )
@@ -9,6 +11,10 @@ var (
 	watchingUsersMessage = (*kuaishou.SCWebLiveWatchingUsers)(nil).ProtoReflect().Descriptor()
 	redPacksMessage      = (*kuaishou.SCWebCurrentRedPackFeed)(nil).ProtoReflect().Descriptor()
 )
+
+// positioned says whether a message has a list in which places count: the parts
+// of those who were erased hold theirs.
+func positioned(message protoreflect.MessageDescriptor) bool { return message == watchingUsersMessage }
 
 // watchingUsers makes the rows of a 340.
 func (d *Decoder) watchingUsers(whole part) {
@@ -36,7 +42,7 @@ func (d *Decoder) watchingUsers(whole part) {
 
 func (d *Decoder) watchingUser(p part, position uint32) {
 	viewer := &d.viewer
-	if !d.unmarshal(p, viewer) {
+	if d.erased(p) || !d.unmarshal(p, viewer) {
 		return
 	}
 	coins, exact := parseCount(viewer.DisplayKsCoin)

@@ -103,7 +103,7 @@ func OpenLives(ctx context.Context, o LivesOptions) (*Lives, error) {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
 	err = l.call(ctx, "opening lives", func(ctx context.Context) error {
-		_, err := pool.Exec(ctx, "SELECT replicas FROM live_status, accounts, broadcasts LIMIT 0")
+		_, err := pool.Exec(ctx, "SELECT replicas FROM live_status, accounts, broadcasts, gift_refresh, erasures LIMIT 0")
 		return err
 	})
 	if err != nil {
@@ -182,7 +182,7 @@ func advicePostgres(code string, config *pgx.ConnConfig) string {
 	case "42P01", "42703", "42883":
 		return ": the tables are missing or old: run `ingest migrate`"
 	case "42501":
-		return fmt.Sprintf(": user %s needs SELECT and UPDATE on lives, all on live_state, workers, accounts and broadcasts, and SELECT on live_status", config.User)
+		return fmt.Sprintf(": user %s needs SELECT and UPDATE on lives, all on live_state, workers, accounts, broadcasts, gift_refresh, chores, spools, erasures and erasure_reports, and SELECT on live_status", config.User)
 	}
 	return ""
 }

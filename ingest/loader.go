@@ -37,6 +37,8 @@ type Loader struct {
 	spool   *spool.Spool
 	decoder *Decoder
 	batch   schema.Batch
+
+	withoutFrames bool // in letters
 }
 
 // NewLoader makes a loader that reads from s; all of it stays the caller's.
@@ -46,6 +48,13 @@ func NewLoader(s *spool.Spool, w warehouse, metrics *Metrics, logger *slog.Logge
 		spool:    s,
 		decoder:  NewDecoder(metrics.unknownField),
 	}
+}
+
+// Pseudonymize makes the loader replace people by pseudonyms. The letters of rows
+// that are refused then come without the frame, which tells who they are.
+func (l *Loader) Pseudonymize(key *PseudonymKey) {
+	l.decoder.Pseudonymize(key)
+	l.withoutFrames = key != nil
 }
 
 // Run loads segments until the spool is drained, then it answers nil, or ctx is
@@ -128,7 +137,11 @@ func (l *Loader) insertBatch(ctx context.Context, segment *spool.Segment, number
 		if number > 0 {
 			token = fmt.Sprintf("%s/%d", token, number)
 		}
-		tables.Go(func() error { return l.insert(ctx, token, rows, source{complete: framesFrom(segment)}) })
+		from := source{complete: framesFrom(segment)}
+		if l.withoutFrames {
+			from.complete = func(letters []deadLetter) []deadLetter { return letters }
+		}
+		tables.Go(func() error { return l.insert(ctx, token, rows, from) })
 	}
 	return tables.Wait()
 }

@@ -32,10 +32,13 @@ const (
 	// hotChance in a minute, or a higher one.
 	hotEvery  = 30 * time.Second
 	hotChance = 0.02
-	// planSpread is by how much of itself a delay is cut or stretched at random,
-	// so that rooms seen together do not come back together.
+	// planSpread is by how much of itself a delay is cut at random at most, so that
+	// rooms seen together do not come back together.
 	planSpread = 0.1
 	planStep   = 15 * time.Second
+	// patience is the part of the time between two looks by which one that is not
+	// urgent may come later than one that is.
+	patience = 12
 
 	day  = 24 * time.Hour
 	week = 7 * day
@@ -58,7 +61,7 @@ func (h Habits) next(now time.Time, cold time.Duration) time.Duration {
 	if h.OnAir {
 		h.OnAir, h.Ended = false, now
 	}
-	left := 1 + planSpread*(2*rand.Float64()-1)
+	left := 1 - planSpread*rand.Float64()
 	for wait := time.Duration(0); ; wait += planStep {
 		every := h.every(now.Add(wait), cold)
 		looks := float64(planStep) / float64(every)
@@ -69,16 +72,16 @@ func (h Habits) next(now time.Time, cold time.Duration) time.Duration {
 	}
 }
 
-// within is how soon a look at the room is wanted that is asked for at now. What
-// is looked at often is wanted at once; the others can wait for much longer than
-// they are apart, so that it is they who wait when there are more rooms than
-// calls.
+// within is how soon a look at the room is wanted that is asked for at now: the
+// sooner, the more often it is looked at. A room of which nothing is known waits
+// for a seventh or so of cold longer, and so its looks are within five minutes
+// of each other where there are calls enough.
 func (h Habits) within(now time.Time, cold time.Duration) time.Duration {
 	if h.OnAir {
 		return lostWithin
 	}
-	every := h.every(now, cold)
-	return max(every, time.Duration(float64(every)*float64(every)/float64(hotEvery)))
+	hot := min(hotEvery, cold)
+	return hot + (h.every(now, cold)-hot)/patience
 }
 
 // within is how soon a look at the room of a claim is wanted. Somebody who has

@@ -67,19 +67,19 @@ func TestPlannedNextLooksAhead(t *testing.T) {
 }
 
 // Rooms that were found off air together do not come back together, and none
-// later than a tenth after the time of those of which nothing is known.
+// later than those of which nothing is known.
 func TestPlannedNextIsSpread(t *testing.T) {
 	const cold, rooms = 4 * time.Minute, 1000
 	seen := make(map[time.Duration]int)
 	for range rooms {
 		wait := Habits{}.next(monday, cold)
-		if wait < cold*9/10 || wait > cold*11/10 {
+		if wait < cold*9/10 || wait > cold {
 			t.Fatalf("the next look is %v later", wait)
 		}
 		seen[wait.Truncate(time.Second)]++
 	}
 	for second, n := range seen {
-		if n > rooms/20 {
+		if n > rooms/12 {
 			t.Errorf("%d of %d rooms are due in the same second, %v later", n, rooms, second)
 		}
 	}
@@ -106,7 +106,7 @@ func TestPlannedWithin(t *testing.T) {
 	if got := evenings(func(int) bool { return true }).within(monday, cold); got != hotEvery {
 		t.Errorf("at its hour a room is wanted within %v", got)
 	}
-	if got := (Habits{}).within(monday, cold); got < 2*cold {
-		t.Errorf("a room of which nothing is known is wanted within %v, and so before others that are likely to be on air", got)
+	if got := cold + (Habits{}).within(monday, cold); got > 290*time.Second {
+		t.Errorf("two looks at a room of which nothing is known may be %v apart: too far for the 5 minutes in which it is to be connected", got)
 	}
 }

@@ -133,6 +133,9 @@ func recallEnvelope(kind kuaishou.PayloadType, text string) []byte {
 	return envelope
 }
 
+// AccountsChanged is closed when an account is added or changed after the call.
+func (c *Client) AccountsChanged() <-chan struct{} { return c.accounts.changed() }
+
 // Over asks whether a broadcast is over, by the light call that is said to be
 // for that. What it says is a guess, since few have seen its answer: only a clear yes
 // counts, and is to be checked by a look-up.

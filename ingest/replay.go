@@ -27,6 +27,8 @@ type ReplayOptions struct {
 	Tables       []string
 	// DryRun counts and changes nothing.
 	DryRun bool
+	// Pseudonyms is the key with which the tables were filled; nil: none.
+	Pseudonyms *PseudonymKey
 	// Arguments are what a run must have been given for another to go on with it
 	// where it was cut short; the times of the first then hold.
 	Arguments string
@@ -74,6 +76,7 @@ func Replay(ctx context.Context, o ReplayOptions) (ReplayProgress, error) {
 		inserter: inserter{warehouse: o.Warehouse, metrics: NewMetrics(prometheus.NewRegistry()), logger: o.Logger},
 		options:  o, archiveReader: archive, decoder: NewDecoder(nil), window: newReplayWindow(o.WindowRows),
 	}
+	r.decoder.Pseudonymize(o.Pseudonyms)
 	if !o.DryRun {
 		lock, err := archive.archive.Lock("replay.lock")
 		if errors.Is(err, spool.ErrLocked) {

@@ -210,7 +210,10 @@ func (t *tableRepair) complete(letters []deadLetter) []deadLetter {
 	for i := range letters {
 		at := t.window.frames[letters[i].offset]
 		letters[i].token = fmt.Sprintf("%s/%s/%s", t.archive.ID(), at.segment, letters[i].table)
-		letters[i].offset, letters[i].frame = at.offset, at.record
+		letters[i].offset = at.offset
+		if t.options.Pseudonyms == nil { // the frame tells who people are
+			letters[i].frame = at.record
+		}
 	}
 	return letters
 }

@@ -21,6 +21,9 @@ type resolver interface {
 	// Recall and Over are as Client's.
 	Recall(ctx context.Context, liveID, broadcast string, cursors map[string]int64, within time.Duration) (History, error)
 	Over(ctx context.Context, liveID, broadcast string) bool
+	// AccountsChanged is closed when there are other accounts than at the call,
+	// which may be let in where those were not.
+	AccountsChanged() <-chan struct{}
 }
 
 // lookUpEvery is after how many failures in a row a room is looked up again.
@@ -64,6 +67,7 @@ type room struct {
 	from, to      time.Duration // the server's window for a reconnect, 0 if not told
 	turnedAway    int           // connections in a row that were closed as soon as we had entered
 	muted         bool          // it was looked up anew because only counters came
+	doubt         string        // that they did, while nothing else has come
 	recalling     bool          // there is no socket: comments are recalled
 	history       *recalledHistory
 	seam          bool           // a socket takes over from recalling
@@ -157,7 +161,7 @@ func (r *room) learn(ctx context.Context, began time.Time, found Resolution) (Re
 // enterBy has the room be entered in the way that was found.
 func (r *room) enterBy(found Resolution) {
 	if found.Endpoint.LiveStreamID != r.at.LiveStreamID {
-		r.connections, r.lastErrorCode, r.muted = 0, 0, false
+		r.connections, r.lastErrorCode, r.muted, r.doubt = 0, 0, false, ""
 	}
 	r.recalling = found.State == StateRecall
 	if r.recalling {
@@ -192,9 +196,15 @@ func (r *room) connect(ctx context.Context) (record *kuaishou.Frame, end ending)
 		record:    record,
 		entered: func() {
 			r.heard, r.trouble = true, ""
-			r.tell(StateLive, 0, "")
+			r.tell(StateLive, 0, r.doubt)
 			r.catchUp(ctx)
 		},
+	}
+	if r.doubt != "" {
+		s.spoke = func() {
+			r.doubt = ""
+			r.tell(StateLive, 0, "")
+		}
 	}
 	if !r.muted && time.Since(r.found) >= r.connector.timing.stale {
 		s.mute = r.connector.timing.mute
@@ -250,7 +260,9 @@ func (r *room) distrusts(end ending) bool {
 	} else {
 		r.turnedAway = 0
 	}
-	r.muted = r.muted || end.cause == causeMute
+	if end.cause == causeMute {
+		r.muted, r.doubt = true, "connected again, after this: "+end.reason()
+	}
 	return end.cause == causeMute || r.turnedAway >= 2
 }
 

@@ -116,6 +116,28 @@ func TestRoomRecallIsFollowedByASocket(t *testing.T) {
 	}
 }
 
+// When the operator has changed an account, a room that recalls is looked up at
+// once, and not when it would have been.
+func TestRoomRecallEndsWithAnotherAccount(t *testing.T) {
+	s := serve(t, ended)
+	r := &recorder{
+		answers: []Resolution{onlyRecall, {State: StateLive, Via: ViaPage, Endpoint: s.endpoint("/")}},
+		recalls: []History{commented(t, "a")}, changed: make(chan struct{}),
+	}
+	heard := newRoom(r, quick(), nil) // which looks again after an hour
+	heard.report = func(report Report) {
+		r.report(report)
+		if report.State == StateRecall {
+			close(r.changed)
+		}
+	}
+	last := heard.run(t.Context())
+	r.check(t, last)
+	if last.State != StateEnded || last.Via != ViaPage || r.lookUps != 2 {
+		t.Errorf("ended with %+v after %d look-ups", last, r.lookUps)
+	}
+}
+
 // signalled closes seen when a frame with text has been kept.
 type signalled struct {
 	frameAppender
@@ -153,7 +175,12 @@ func TestRoomWithCountersOnlyIsLookedUpOnce(t *testing.T) {
 			p.send(counters(t))
 		}
 	}
-	s := serve(t, func(p *peer) { mute(p, muteCounters); p.drain() }, func(p *peer) { mute(p, 2*muteCounters); p.fail(601, ""); p.closing() })
+	s := serve(t, func(p *peer) { mute(p, muteCounters); p.drain() }, func(p *peer) {
+		mute(p, 2*muteCounters)
+		p.send(serverMessage(t, kuaishou.PayloadType_SC_FEED_PUSH, &kuaishou.SCWebFeedPush{CommentFeeds: []*kuaishou.WebCommentFeed{{Content: "x"}}}))
+		p.fail(601, "")
+		p.closing()
+	})
 	limits := quick()
 	limits.mute = time.Nanosecond
 	endpoint := s.endpoint("/")
@@ -161,8 +188,13 @@ func TestRoomWithCountersOnlyIsLookedUpOnce(t *testing.T) {
 	if last := r.run(t, limits, &endpoint); last.State != StateEnded || r.lookUps != 1 || !slices.Equal(r.causes, []string{causeMute}) {
 		t.Errorf("ended with %+v after %d look-ups and %v", last, r.lookUps, r.causes)
 	}
-	if !slices.ContainsFunc(r.reports, func(report Report) bool { return strings.Contains(report.Reason, "only counters came") }) {
-		t.Errorf("it is not said: %+v", r.reports)
+	said := func(word string) bool {
+		return slices.ContainsFunc(r.reports, func(report Report) bool {
+			return report.State == StateLive && strings.Contains(report.Reason, word)
+		})
+	}
+	if now := r.reports[len(r.reports)-1]; !said("only counters came") || now.State != StateLive || now.Reason != "" {
+		t.Errorf("it is not said for as long as it is so, and no longer: %+v", r.reports)
 	}
 }
 

@@ -38,13 +38,18 @@ type scripted struct {
 }
 
 func serve(t *testing.T, scripts ...script) *scripted {
+	return serveBy((*httptest.Server).Start, t, scripts...)
+}
+
+// serveBy is serve with the start of the server, which may be StartTLS.
+func serveBy(start func(*httptest.Server), t *testing.T, scripts ...script) *scripted {
 	s := &scripted{}
 	next := make(chan script, len(scripts))
 	for _, play := range scripts {
 		next <- play
 	}
 	s.wait.Add(len(scripts))
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var play script
 		select {
 		case play = <-next:
@@ -64,6 +69,7 @@ func serve(t *testing.T, scripts ...script) *scripted {
 		defer conn.Close()
 		play(&peer{t: t, conn: conn, path: r.URL.Path})
 	}))
+	start(s.Server)
 	t.Cleanup(func() {
 		for len(next) > 0 {
 			<-next
@@ -194,6 +200,7 @@ type recorder struct {
 	recalls  []History // in order; the last one stays
 	recalled int
 	over     bool // what is said of the broadcast
+	changed  chan struct{}
 	log      bytes.Buffer
 }
 
@@ -240,6 +247,8 @@ func (r *recorder) Over(context.Context, string, string) bool {
 	defer r.mu.Unlock()
 	return r.over
 }
+
+func (r *recorder) AccountsChanged() <-chan struct{} { return r.changed }
 
 func (r *recorder) frame(kuaishou.PayloadType, int) {}
 

@@ -103,6 +103,7 @@ type session struct {
 	ending   ending
 	quiet    quiet
 	mute     time.Duration // how long it may bring counters alone; 0: for ever
+	spoke    func()        // called once, when something else has come; nil: nobody asks
 }
 
 // run enters the room with hello and reads until the session is over; conn is
@@ -221,9 +222,7 @@ func (s *session) read() {
 		s.heard(t, len(data))
 		if ok {
 			s.control(t, data)
-			if s.mute > 0 {
-				s.quiet.note(t, data)
-			}
+			s.listen(t, data)
 		}
 		s.frame.Data = nil
 		s.connector.release(buffer)
@@ -232,6 +231,17 @@ func (s *session) read() {
 			s.ending.err = fmt.Errorf("only counters came for %v while %d people were watching: the broadcast or the address is likely an old one", s.mute, s.quiet.watching)
 			return
 		}
+	}
+}
+
+// listen notices whether anything but counters comes, where that matters.
+func (s *session) listen(t kuaishou.PayloadType, data []byte) {
+	if s.mute > 0 || s.spoke != nil {
+		s.quiet.note(t, data)
+	}
+	if s.spoke != nil && s.quiet.alive {
+		s.spoke()
+		s.spoke = nil
 	}
 }
 

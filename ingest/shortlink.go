@@ -93,6 +93,22 @@ type shortLinks struct {
 	known map[string]string
 }
 
+// ParseLiveID is the function of that name, but it also takes addresses on the
+// client's own host, as those of a simulator are.
+func (c *Client) ParseLiveID(text string) (string, error) {
+	u, err := url.Parse(strings.TrimSpace(text))
+	if err != nil || u.Host == "" || u.Host != c.base.Host {
+		return ParseLiveID(text)
+	}
+	if found := liveIDPath.FindStringSubmatch(u.Path); found != nil && liveIDForm.MatchString(found[1]) {
+		return found[1], nil
+	}
+	if strings.HasPrefix(u.Path, "/s/") {
+		return "", ErrShortLink
+	}
+	return ParseLiveID(text)
+}
+
 // LiveIDOf is ResolveShortLink, but a link is asked for once only.
 func (c *Client) LiveIDOf(ctx context.Context, link string) (string, error) {
 	c.links.mu.Lock()

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -34,5 +35,24 @@ func TestShortLinkIsAskedOnce(t *testing.T) {
 	cancel()
 	if last := client.unresolved(ctx, err); last.State != StateStopped {
 		t.Errorf("when told to stop: %+v", last)
+	}
+}
+
+// A simulator's addresses are taken like Kuaishou's, by a client of it.
+func TestAddressesOfTheClientsOwnHost(t *testing.T) {
+	s := newSite(t, offline)
+	client := s.client(t, ClientOptions{})
+	for text, want := range map[string]string{
+		testLiveID: testLiveID, s.URL + "/u/" + testLiveID: testLiveID, " " + s.URL + "/fw/live/" + testLiveID + "?x=y ": testLiveID,
+		"https://live.kuaishou.com/u/" + testLiveID: testLiveID,
+	} {
+		if got, err := client.ParseLiveID(text); err != nil || got != want {
+			t.Errorf("%s: %q, %v", text, got, err)
+		}
+	}
+	for text, short := range map[string]bool{s.URL + "/s/x": true, "https://v.kuaishou.com/x": true, s.URL + "/x": false, "http://127.0.0.1:1/u/" + testLiveID: false} {
+		if got, err := client.ParseLiveID(text); err == nil || errors.Is(err, ErrShortLink) != short {
+			t.Errorf("%s: %q, %v", text, got, err)
+		}
 	}
 }

@@ -40,7 +40,7 @@ func TestStampede(t *testing.T) {
 	rooms := crowdSize(150)
 	limits := defaultTiming()
 	limits.reconnectFrom, limits.reconnectTo = time.Millisecond, 20*time.Millisecond
-	c := newCrowd(t, rooms, limits)
+	c := newCrowd(t, crowdOptions{rooms: rooms, limits: limits})
 	c.await("all rooms are heard", c.allLive)
 	calls, events := len(c.httpCalls()), len(c.sim.Trace(0))
 	began := time.Now()
@@ -98,7 +98,7 @@ func (c *crowd) httpCalls() []simulator.Call {
 func TestStorm(t *testing.T) {
 	limits := quick()
 	limits.ack, limits.handshake = 2*time.Second, 2*time.Second
-	c := newCrowd(t, crowdSize(60), limits)
+	c := newCrowd(t, crowdOptions{rooms: crowdSize(60), limits: limits, dialAtOnce: true})
 	for _, weather := range []struct {
 		name   string
 		answer simulator.Answer
@@ -123,6 +123,7 @@ func TestStorm(t *testing.T) {
 			}
 		}
 		c.forget()
+		began := time.Now()
 		c.cut()
 		c.await(weather.name+": all rooms say "+string(weather.want), func() bool {
 			n := 0
@@ -133,6 +134,7 @@ func TestStorm(t *testing.T) {
 			}
 			return n == len(c.liveIDs)
 		})
+		t.Logf("%s: all %d rooms say %s after %v", weather.name, len(c.liveIDs), weather.want, time.Since(began).Round(time.Millisecond))
 		c.sim.LiftPolicy("storm")
 		c.faults(simulator.Faults{})
 		c.restsAreOver()

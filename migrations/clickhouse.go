@@ -41,6 +41,7 @@ func openClickHouse(dsn string) (*target, error) {
 	name := fmt.Sprintf("clickhouse at %s, database %s", strings.Join(options.Addr, ","), database)
 	return &target{
 		name: name, dialect: goose.DialectClickHouse, dir: "clickhouse", db: clickhouse.OpenDB(options),
+		inGo:    []*goose.Migration{searchMigration()},
 		explain: func(err error) error { return explainClickHouse(name, options.Auth.Username, database, err) },
 	}, nil
 }

@@ -17,6 +17,7 @@ type attempt struct {
 	written                       int // 0: when it ended
 	state, cause, worker          string
 	stream                        string // "a" when empty
+	via                           string
 }
 
 // gap is a row of the view gaps, in the same seconds; to is 0 while it lasts.
@@ -42,6 +43,7 @@ func TestGaps(t *testing.T) {
 		want     []gap
 		heard    float64
 		share    float64 // -1: NULL
+		recalled float64
 	}{
 		{
 			name:     "one session to the end",
@@ -138,6 +140,16 @@ func TestGaps(t *testing.T) {
 			want:  []gap{{100, 130, "closed", "connecting", "known"}},
 			heard: 1090, share: 1090.0 / 1120,
 		},
+		{
+			name: "recalled until a socket takes over, and in part beside another's",
+			attempts: []attempt{
+				{began: 10, connected: 10, last: 109, ended: 110, state: "connecting", cause: "recalled", via: "recall"},
+				{began: 111, connected: 112, last: 200, ended: 212, state: "connecting", cause: "closed", via: "page"},
+				{began: 205, connected: 205, last: 260, ended: 262, state: "ended", cause: "rejected", worker: "two", via: "recall"},
+			},
+			want:  []gap{{110, 112, "recalled", "connecting", "known"}},
+			heard: 250, share: 250.0 / 252, recalled: 150,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			live := strings.ReplaceAll(c.name, " ", "_")
@@ -158,9 +170,9 @@ func TestGaps(t *testing.T) {
 					written     int
 					state       string
 				}{{at(a.connected), nil, a.began, "live"}, {at(a.last), at(a.ended), written, a.state}} {
-					err := conn.Exec(t.Context(), `INSERT INTO coverage (live_id, live_stream_id, event_time, event_id, received_at, worker, connected_at, last_frame_at, ended_at, state, cause, frames)
-						VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
-						live, "a"+a.stream, at(a.began), uint64(i+1), at(r.written), a.worker, at(a.connected), r.last, r.ended, r.state, a.cause)
+					err := conn.Exec(t.Context(), `INSERT INTO coverage (live_id, live_stream_id, event_time, event_id, received_at, worker, connected_at, last_frame_at, ended_at, state, cause, via, frames)
+						VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+						live, "a"+a.stream, at(a.began), uint64(i+1), at(r.written), a.worker, at(a.connected), r.last, r.ended, r.state, a.cause, a.via)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -188,10 +200,13 @@ func TestGaps(t *testing.T) {
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("gaps: %s", diff)
 			}
-			var heard float64
+			var heard, recalled float64
 			var share *float64
-			if err := conn.QueryRow(t.Context(), "SELECT heard_seconds, share FROM coverage_by_live WHERE live_id = ?", live).Scan(&heard, &share); err != nil {
+			if err := conn.QueryRow(t.Context(), "SELECT heard_seconds, recalled_seconds, share FROM coverage_by_live WHERE live_id = ?", live).Scan(&heard, &recalled, &share); err != nil {
 				t.Fatal(err)
+			}
+			if recalled != c.recalled {
+				t.Errorf("comments alone were heard for %v seconds, want %v", recalled, c.recalled)
 			}
 			// What lasts until now has grown a little since the test began.
 			if heard < c.heard || heard > c.heard+120 {

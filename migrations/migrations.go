@@ -6,7 +6,8 @@
 // once, in the order of the numbers, and never edited after a release. A file
 // in postgres/ is applied in one transaction. ClickHouse has none: there each
 // statement must do no harm when it is run again (IF NOT EXISTS), stands between
-// StatementBegin and StatementEnd, and the file says NO TRANSACTION.
+// StatementBegin and StatementEnd, and the file says NO TRANSACTION. What depends
+// on the server is done in Go; see searchMigration.
 //
 // Which were applied is kept in a table ingest_migrations in each database. A
 // database that is ahead of this build is left as it is: migrations only add,
@@ -113,19 +114,20 @@ func CheckPostgres(ctx context.Context, url string) error {
 type target struct {
 	name    string // with its address, for messages
 	dialect goose.Dialect
-	dir     string // in files
+	dir     string             // in files
+	inGo    []*goose.Migration // those that are no file
 	db      *sql.DB
 	// explain turns an error of the driver into one line that says what to do.
 	explain func(error) error
 }
 
-// provider's migrations are the files of the target.
+// provider's migrations are the files of the target, and those in Go.
 func (t *target) provider() (*goose.Provider, error) {
 	sub, err := fs.Sub(files, t.dir)
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(t.dialect, t.db, sub, goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
+	return goose.NewProvider(t.dialect, t.db, sub, goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(t.inGo...))
 }
 
 // pending are the migrations that are not applied. It only reads, unlike

@@ -2,6 +2,7 @@ package migrations
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,9 @@ var rollups = []struct{ table, view, columns string }{
 	{"comments_rollup", "comments_by_minute", "live_id, live_stream_id, minute, comments, chatters"},
 	{"gifts_rollup", "revenue_by_minute", "live_id, live_stream_id, minute, gifts, value, givers"},
 	{"watching_rollup", "watching_by_minute", "live_id, live_stream_id, minute, watching_min, watching_max, watching, exact"},
+	{"comments_rollup_hour", "comments_by_hour", "live_id, live_stream_id, hour, comments, chatters"},
+	{"gifts_rollup_hour", "revenue_by_hour", "live_id, live_stream_id, hour, gifts, value, givers"},
+	{"watching_rollup_hour", "watching_by_hour", "live_id, live_stream_id, hour, watching_min, watching_max, watching, exact"},
 }
 
 // requireRollups refreshes the rollups and requires them to say what the views do.
@@ -29,17 +33,17 @@ func requireRollups(t *testing.T, conn driver.Conn, when string) {
 		}
 		var rows, differ uint64
 		if err := conn.QueryRow(t.Context(), `
-			WITH seen AS (SELECT `+r.columns+` FROM `+r.view+`), kept AS (SELECT `+r.columns+` FROM `+r.table+` FINAL WHERE `+nonZero[r.table]+` > 0)
+			WITH seen AS (SELECT `+r.columns+` FROM `+r.view+`), kept AS (SELECT `+r.columns+` FROM `+r.table+` FINAL WHERE `+nonZero[strings.TrimSuffix(r.table, "_hour")]+` > 0)
 			SELECT (SELECT count() FROM seen), (SELECT count() FROM (SELECT * FROM seen EXCEPT SELECT * FROM kept)) + (SELECT count() FROM (SELECT * FROM kept EXCEPT SELECT * FROM seen))`).Scan(&rows, &differ); err != nil {
 			t.Fatal(err)
 		}
 		if differ > 0 || rows == 0 {
-			t.Errorf("%s: %d of %d minutes of %s are not as in %s", when, differ, rows, r.table, r.view)
+			t.Errorf("%s: %d of %d rows of %s are not as in %s", when, differ, rows, r.table, r.view)
 		}
 	}
 }
 
-// nonZero is what a minute has more than none of; one in which all was deleted
+// nonZero is what a minute or an hour has more than none of; one in which all was deleted
 // stays as zeros.
 var nonZero = map[string]string{"comments_rollup": "chatters", "gifts_rollup": "givers", "watching_rollup": "watching_max"}
 
@@ -60,7 +64,7 @@ func TestRollups(t *testing.T) {
 	requireRollups(t, conn, "with more")
 
 	for _, table := range []string{"comments", "gifts", "room_stats"} {
-		where := " WHERE toMinute(event_time) IN (12, 40)"
+		where := " WHERE toMinute(event_time) IN (12, 40) OR toHour(event_time) = 16"
 		for _, sql := range []string{
 			"INSERT INTO rollup_changes (live_id, live_stream_id, minute) SELECT DISTINCT live_id, live_stream_id, toStartOfMinute(event_time) FROM " + table + where,
 			"DELETE FROM " + table + where,
@@ -71,4 +75,38 @@ func TestRollups(t *testing.T) {
 		}
 	}
 	requireRollups(t, conn, "with less")
+}
+
+// Of very much that is new a refresh takes a part, and the next one goes on, so
+// that a database that is full already is rolled up with little memory.
+func TestRollupsCatchUpInParts(t *testing.T) {
+	_, dsn := migrated(t)
+	conn := open(t, dsn)
+	const rows, part, minute = 2_400_000, 2_000_000, 20_000
+	exec := func(sql string) {
+		t.Helper()
+		if err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	// Two hours of a room; what is written says when it was inserted, so that no
+	// refresh may look before all is there.
+	exec("SYSTEM STOP VIEW comments_rollup_refresh")
+	exec(`INSERT INTO comments (live_id, live_stream_id, event_time, event_id, user_id, inserted_at)
+		SELECT 'live', 'stream', toDateTime64('2026-06-01 12:00:00', 3, 'UTC') + toIntervalMillisecond(number * 3) AS at, number, toString(number % 100), at + toIntervalSecond(2)
+		FROM numbers(2400000)`)
+	exec("SYSTEM START VIEW comments_rollup_refresh")
+	for range 3 {
+		exec("SYSTEM REFRESH VIEW comments_rollup_refresh")
+		exec("SYSTEM WAIT VIEW comments_rollup_refresh")
+	}
+	var kept, refreshes, largest uint64
+	if err := conn.QueryRow(t.Context(), `SELECT (SELECT sum(comments) FROM comments_rollup FINAL), count(), max(comments)
+		FROM (SELECT computed_at, sum(comments) AS comments FROM comments_rollup GROUP BY computed_at)`).Scan(&kept, &refreshes, &largest); err != nil {
+		t.Fatal(err)
+	}
+	// A minute is taken whole, and five of them once more.
+	if kept != rows || refreshes < 2 || largest > part+7*minute {
+		t.Errorf("%d comments are rolled up by %d refreshes of at most %d; want %d by parts of about %d", kept, refreshes, largest, rows, part)
+	}
 }

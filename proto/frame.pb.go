@@ -87,7 +87,9 @@ type Frame struct {
 	Coverage *Coverage `protobuf:"bytes,8,opt,name=coverage" json:"coverage,omitempty"`
 	// Which of its session's frames it is, from 1; records of our own have a
 	// count of their own.
-	FrameNumber   uint32 `protobuf:"varint,9,opt,name=frame_number,json=frameNumber" json:"frame_number,omitempty"`
+	FrameNumber uint32 `protobuf:"varint,9,opt,name=frame_number,json=frameNumber" json:"frame_number,omitempty"`
+	// Set when a person was erased from data.
+	Erasure       *Erasure `protobuf:"bytes,10,opt,name=erasure" json:"erasure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -185,6 +187,61 @@ func (x *Frame) GetFrameNumber() uint32 {
 	return 0
 }
 
+func (x *Frame) GetErasure() *Erasure {
+	if x != nil {
+		return x.Erasure
+	}
+	return nil
+}
+
+// Erasure keeps the events that are left of a frame what they were. Parts of the
+// payload that were about the person are empty, and hold their place.
+type Erasure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An event's ID is computed from bytes. This is which one it had, by which one
+	// it would have now, where the two differ.
+	Identities    map[uint64]uint64 `protobuf:"bytes,1,rep,name=identities" json:"identities,omitempty" protobuf_key:"fixed64,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Erasure) Reset() {
+	*x = Erasure{}
+	mi := &file_proto_frame_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Erasure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Erasure) ProtoMessage() {}
+
+func (x *Erasure) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_frame_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Erasure.ProtoReflect.Descriptor instead.
+func (*Erasure) Descriptor() ([]byte, []int) {
+	return file_proto_frame_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Erasure) GetIdentities() map[uint64]uint64 {
+	if x != nil {
+		return x.Identities
+	}
+	return nil
+}
+
 // Coverage says what became of one attempt to hear a room. A later record of
 // the same session_id replaces an earlier one. Times are in Unix milliseconds
 // of the worker's clock, 0 for what has not happened.
@@ -222,7 +279,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_proto_frame_proto_msgTypes[1]
+	mi := &file_proto_frame_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -234,7 +291,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_frame_proto_msgTypes[1]
+	mi := &file_proto_frame_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -247,7 +304,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_proto_frame_proto_rawDescGZIP(), []int{1}
+	return file_proto_frame_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Coverage) GetWorker() string {
@@ -359,7 +416,7 @@ var File_proto_frame_proto protoreflect.FileDescriptor
 
 const file_proto_frame_proto_rawDesc = "" +
 	"\n" +
-	"\x11proto/frame.proto\x12\x06kslive\"\xdf\x02\n" +
+	"\x11proto/frame.proto\x12\x06kslive\"\x8a\x03\n" +
 	"\x05Frame\x12\x17\n" +
 	"\alive_id\x18\x01 \x01(\tR\x06liveId\x12$\n" +
 	"\x0elive_stream_id\x18\x02 \x01(\tR\fliveStreamId\x12\x1f\n" +
@@ -371,10 +428,19 @@ const file_proto_frame_proto_rawDesc = "" +
 	"session_id\x18\x06 \x01(\x04R\tsessionId\x12\x14\n" +
 	"\x05epoch\x18\a \x01(\x03R\x05epoch\x12,\n" +
 	"\bcoverage\x18\b \x01(\v2\x10.kslive.CoverageR\bcoverage\x12!\n" +
-	"\fframe_number\x18\t \x01(\rR\vframeNumber\".\n" +
+	"\fframe_number\x18\t \x01(\rR\vframeNumber\x12)\n" +
+	"\aerasure\x18\n" +
+	" \x01(\v2\x0f.kslive.ErasureR\aerasure\".\n" +
 	"\x06Source\x12\x11\n" +
 	"\rSOURCE_SOCKET\x10\x00\x12\x11\n" +
-	"\rSOURCE_RECALL\x10\x01\"\xa5\x03\n" +
+	"\rSOURCE_RECALL\x10\x01\"\x89\x01\n" +
+	"\aErasure\x12?\n" +
+	"\n" +
+	"identities\x18\x01 \x03(\v2\x1f.kslive.Erasure.IdentitiesEntryR\n" +
+	"identities\x1a=\n" +
+	"\x0fIdentitiesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\x06R\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x06R\x05value:\x028\x01\"\xa5\x03\n" +
 	"\bCoverage\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\tR\x06worker\x12\x1d\n" +
 	"\n" +
@@ -410,20 +476,24 @@ func file_proto_frame_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_frame_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_proto_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_proto_frame_proto_goTypes = []any{
 	(Frame_Source)(0), // 0: kslive.Frame.Source
 	(*Frame)(nil),     // 1: kslive.Frame
-	(*Coverage)(nil),  // 2: kslive.Coverage
+	(*Erasure)(nil),   // 2: kslive.Erasure
+	(*Coverage)(nil),  // 3: kslive.Coverage
+	nil,               // 4: kslive.Erasure.IdentitiesEntry
 }
 var file_proto_frame_proto_depIdxs = []int32{
 	0, // 0: kslive.Frame.source:type_name -> kslive.Frame.Source
-	2, // 1: kslive.Frame.coverage:type_name -> kslive.Coverage
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	3, // 1: kslive.Frame.coverage:type_name -> kslive.Coverage
+	2, // 2: kslive.Frame.erasure:type_name -> kslive.Erasure
+	4, // 3: kslive.Erasure.identities:type_name -> kslive.Erasure.IdentitiesEntry
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_proto_frame_proto_init() }
@@ -437,7 +507,7 @@ func file_proto_frame_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_frame_proto_rawDesc), len(file_proto_frame_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

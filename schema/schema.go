@@ -52,6 +52,9 @@ type User struct {
 	Mystery bool `json:"mystery"`
 }
 
+// Who is the person, of every row that has one.
+func (u *User) Who() *User { return u }
+
 // Audience holds the columns of a LiveAudienceState.
 type Audience struct {
 	FansGroupIntimacyLevel     uint32 `json:"fans_group_intimacy_level"`

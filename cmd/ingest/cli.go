@@ -57,6 +57,8 @@ type cli struct {
 	Replay    replayCommand    `cmd:"" help:"Decode the frames that are kept with today's decoder, and put the tables right."`
 	Drift     driftCommand     `cmd:"" help:"Tell how what is sent differs from what the decoder knows."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the tables of Postgres and ClickHouse up to date."`
+	Export    exportCommand    `cmd:"" help:"Write a room or a time to files, as JSON lines or Parquet."`
+	Erase     eraseCommand     `cmd:"" help:"Delete what is stored of one person, in all tables and kept frames."`
 	Engines   enginesCommand   `cmd:"" help:"Run only the embedded Postgres and ClickHouse, for other processes."`
 	Simulate  simulateCommand  `cmd:"" help:"Run only the simulated Kuaishou."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`

@@ -121,7 +121,7 @@ func (c *demoCommand) setUp(p *process, logger *slog.Logger) (_ *stage, err erro
 	}
 	s.pipeline, err = openPipeline(p.taking, ingestFlags{
 		MaxRooms: c.Rooms + 100, PollEvery: time.Second, Lease: 30 * time.Second, DrainTimeout: time.Minute,
-	}, c.DataDir, s.engines.stores, s.client, s.registry, logger)
+	}, c.DataDir, s.engines.stores, s.client, nil, s.registry, logger)
 	return s, err
 }
 

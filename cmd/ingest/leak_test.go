@@ -31,7 +31,7 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 			defer stopWorking()
 			p, err := openPipeline(taking, ingestFlags{
 				Worker: "w", MaxRooms: 100, PollEvery: 100 * time.Millisecond, Lease: 2 * time.Second, DrainTimeout: time.Minute,
-			}, s.dir, s.engines.stores, client, newRegistry(), s.logger)
+			}, s.dir, s.engines.stores, client, nil, newRegistry(), s.logger)
 			if err != nil {
 				t.Fatal(err)
 			}

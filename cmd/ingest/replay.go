@@ -20,6 +20,7 @@ type replayCommand struct {
 	engineFlags
 	storeFlags
 	archiveFlags
+	pseudonymFlags
 	Table  []string `help:"Only this table. Repeat it for more." sep:"none" placeholder:"TABLE"`
 	DryRun bool     `help:"Count what is missing, changed and stale, and change nothing."`
 	JSON   bool     `name:"json" help:"End with the summary as one JSON line on standard output."`
@@ -55,10 +56,18 @@ func (c *replayCommand) Run(p *process) error {
 		return err
 	}
 	defer warehouse.Close()
+	key, err := c.key(p.logger)
+	if err == nil {
+		err = warehouse.CheckPseudonyms(p.taking, key, false)
+	}
+	if err != nil {
+		return err
+	}
+	warehouse.Pseudonymize(key)
 	view := newReplayView(p.stderr)
 	met, err := ingest.Replay(p.taking, ingest.ReplayOptions{
 		Spool: wanted.spool, Warehouse: warehouse, Since: wanted.since, Until: wanted.until, Lives: wanted.lives,
-		Tables: c.Table, DryRun: c.DryRun, Arguments: c.arguments(), Progress: view.show, Logger: p.logger,
+		Tables: c.Table, DryRun: c.DryRun, Pseudonyms: key, Arguments: c.arguments(), Progress: view.show, Logger: p.logger,
 	})
 	view.end()
 	switch {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,17 +24,21 @@ type kuaishouFlags struct {
 	Accounts        string        `help:"File of accounts, each with cookies, and if you like a proxy and a rate; rooms are spread over them. Reread when it changes." type:"path" placeholder:"FILE" xor:"accounts"`
 	CookieFile      string        `help:"Instead, for one account: file with the cookies of your own browser: a Cookie header line, or cookies.txt. Reread when it changes." type:"path" placeholder:"FILE" xor:"accounts"`
 	Resolvers       []string      `help:"Ways to learn how a room is entered, in the order in which they are tried." default:"endpoint,page,livedetail,byuser,recall" placeholder:"NAME"`
-	MobileURL       string        `name:"mobile-url" help:"Where the resolver byuser asks; default: Kuaishou's mobile page, or --kuaishou-url if that is another." placeholder:"URL"`
-	EndpointCommand string        `help:"Program, with arguments, that is given a live ID and prints how its room is entered; see docs/kuaishou.md. It is run without a shell." placeholder:"COMMAND"`
+	MobileURL       string        `name:"mobile-url" help:"Where the resolver byuser and the list of all gifts are; default: Kuaishou's mobile pages, or --kuaishou-url if that is another." placeholder:"URL"`
+	EndpointCommand string        `help:"Program, with arguments, that is given a live ID and prints how its room is entered; see docs/kuaishou.md. It is run without a shell; quotes keep spaces together." placeholder:"COMMAND"`
 	EndpointTimeout time.Duration `help:"How long that program may take." default:"15s"`
 	PageInterval    time.Duration `help:"Least time between two calls from one address, for all rooms and accounts together; below 0: none. Faster gets an address refused." default:"1s"`
 }
 
 // client makes the HTTP client that looks rooms up.
 func (f kuaishouFlags) client(logger *slog.Logger) (*ingest.Client, error) {
+	command, err := splitCommand(f.EndpointCommand)
+	if err != nil {
+		return nil, fmt.Errorf("--endpoint-command: %w", err)
+	}
 	return ingest.NewClient(ingest.ClientOptions{
 		BaseURL: f.KuaishouURL, Accounts: f.Accounts, CookieFile: f.CookieFile, MinInterval: f.PageInterval, Logger: logger,
-		Resolvers: f.Resolvers, MobileURL: f.MobileURL, EndpointCommand: strings.Fields(f.EndpointCommand), EndpointTimeout: f.EndpointTimeout,
+		Resolvers: f.Resolvers, MobileURL: f.MobileURL, EndpointCommand: command, EndpointTimeout: f.EndpointTimeout,
 	})
 }
 
@@ -81,15 +84,25 @@ type runCommand struct {
 	storeFlags
 	kuaishouFlags
 	ingestFlags
-	Embedded   bool   `help:"Keep Postgres and ClickHouse in the data folder; no servers needed."`
-	Migrate    bool   `help:"Bring the tables up to date at the start." default:"true" negatable:""`
-	HTTPListen string `help:"Address of /metrics, /healthz and /readyz; empty: none." default:"127.0.0.1:9110" placeholder:"ADDR"`
+	pseudonymFlags
+	Embedded   bool     `help:"Keep Postgres and ClickHouse in the data folder; no servers needed."`
+	Retain     []string `help:"How many days rows are kept in ClickHouse: 90d for all tables of events, comments=30d or gifts=forever for one; separated by commas. Default: for ever. A room's own days are in lives.retain_days." placeholder:"DAYS"`
+	Migrate    bool     `help:"Bring the tables up to date at the start." default:"true" negatable:""`
+	HTTPListen string   `help:"Address of /metrics, /healthz and /readyz; empty: none." default:"127.0.0.1:9110" placeholder:"ADDR"`
 }
 
 var errPostgresEnded = errors.New("the embedded Postgres has ended by itself; its log is in the data folder, under postgres. Start ingest again: nothing is lost")
 
 // Run watches lives until the process is told to stop.
 func (c *runCommand) Run(p *process) (err error) {
+	retention, err := c.retention()
+	if err != nil {
+		return err
+	}
+	key, err := c.key(p.logger)
+	if err != nil {
+		return err
+	}
 	found := stores{}
 	taking, stopTaking := context.WithCancelCause(p.taking)
 	defer stopTaking(nil)
@@ -122,11 +135,15 @@ func (c *runCommand) Run(p *process) (err error) {
 	}
 	defer client.Close()
 	registry := newRegistry()
-	pipeline, err := openPipeline(p.taking, c.ingestFlags, c.DataDir, found, client, registry, p.logger)
+	pipeline, err := openPipeline(p.taking, c.ingestFlags, c.DataDir, found, client, key, registry, p.logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, pipeline.Close()) }()
+	// While ClickHouse is away, the loader asks.
+	if err := pipeline.clickhouse.CheckPseudonyms(p.taking, key, true); errors.Is(err, ingest.ErrPseudonyms) {
+		return err
+	}
 	if c.HTTPListen != "" {
 		listener, err := net.Listen("tcp", c.HTTPListen)
 		if err != nil {
@@ -135,6 +152,15 @@ func (c *runCommand) Run(p *process) (err error) {
 		server := serveStatus(listener, registry, pipeline.ingester.Ready, p.logger)
 		defer server.Close()
 	}
+	chores, stopChores := context.WithCancel(p.working)
+	var doing sync.WaitGroup
+	defer doing.Wait()
+	defer stopChores()
+	keeper := ingest.Keeper{Lives: pipeline.lives, Warehouse: pipeline.clickhouse, Retention: retention, Logger: p.logger}
+	doing.Go(func() { keeper.Run(chores) })
+	doing.Go(func() {
+		ingest.NewEraser(pipeline.lives, pipeline.spool, spoolFolder(c.Spool, c.DataDir), p.logger).Run(chores)
+	})
 	if err := pipeline.ingester.Run(taking, p.working); err != nil {
 		return err
 	}
@@ -142,6 +168,21 @@ func (c *runCommand) Run(p *process) (err error) {
 		return cause
 	}
 	return nil
+}
+
+// retention is what --retain says, nil when the tables are not to be altered.
+func (c *runCommand) retention() (ingest.Retention, error) {
+	if !c.Migrate && len(c.Retain) == 0 {
+		return nil, nil
+	}
+	if !c.Migrate {
+		return nil, exitError{exitUsage, "--retain alters tables, and --no-migrate says not to: leave one out, or let their owner run ALTER TABLE … MODIFY TTL"}
+	}
+	retention, err := ingest.ParseRetention(c.Retain)
+	if err != nil {
+		return nil, exitError{exitUsage, "--retain: " + err.Error()}
+	}
+	return retention, nil
 }
 
 // prepareNowOrLater is prepareTables, but for a worker that has a spool already
@@ -209,7 +250,7 @@ type pipeline struct {
 }
 
 // openPipeline opens the parts; the caller must close them.
-func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, client *ingest.Client, registry *prometheus.Registry, logger *slog.Logger) (_ *pipeline, err error) {
+func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, client *ingest.Client, key *ingest.PseudonymKey, registry *prometheus.Registry, logger *slog.Logger) (_ *pipeline, err error) {
 	p := new(pipeline)
 	defer func() {
 		if err != nil {
@@ -230,10 +271,11 @@ func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, 
 	if err != nil {
 		return nil, err
 	}
+	p.clickhouse.Pseudonymize(key)
 	p.ingester = ingest.NewIngester(ingest.Options{
-		Lives: p.lives, Spool: p.spool, Warehouse: p.clickhouse, Client: client,
+		Lives: p.lives, Spool: p.spool, Warehouse: p.clickhouse, Gifts: p.clickhouse, Client: client,
 		MaxRooms: f.MaxRooms, PollEvery: f.PollEvery, SpoolBytes: f.SpoolMax, HandoverTimeout: f.HandoverTimeout, DrainTimeout: f.DrainTimeout,
-		Registerer: registry, Logger: logger,
+		Pseudonyms: key, Registerer: registry, Logger: logger,
 	})
 	return p, nil
 }

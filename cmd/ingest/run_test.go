@@ -264,6 +264,43 @@ func TestFullSpool(t *testing.T) {
 	}
 }
 
+// Gifts whose feeds tell no price have that of the catalogue, which is asked for
+// once, also when the worker starts again.
+func TestGiftsArePriced(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 13, Rate: 50, PushEvery: 100 * time.Millisecond})
+	insertLives(t, s, s.rooms(t, 3))
+	run := s.startRun(t, s.engines.ClickHouse)
+	eventually(t, "the catalogue is there", func() bool { return s.count(t, "gift_catalogue") > 0 })
+	run.stop()
+	listed := s.count(t, "gift_catalogue")
+	run = s.startRun(t, s.engines.ClickHouse)
+	eventually(t, "gifts are stored", func() bool { return s.count(t, "gifts") > 200 })
+	s.simulator.StopPushing()
+	run.stop()
+	if n := s.count(t, "gift_catalogue"); n != listed {
+		t.Errorf("gift_catalogue had %d rows before the second start and has %d", listed, n)
+	}
+	for from, some := range map[string]bool{
+		"gift_combos WHERE price_source = 'catalogue'":                                                              true,
+		"gift_combos WHERE price_source = 'feed'":                                                                   true,
+		"gift_combos WHERE price_source IN ('rank', 'unknown') OR unit_price = 0 OR gift_name = ''":                 false,
+		"gifts JOIN gift_prices AS p USING gift_id WHERE gifts.unit_price > 0 AND gifts.unit_price <> p.unit_price": false,
+	} {
+		if n := s.count(t, from); n > 0 != some {
+			t.Errorf("%d rows: %s", n, from)
+		}
+	}
+	lists := 0
+	for _, call := range s.simulator.Calls() {
+		if call.Name == simulator.CallCatalogue || call.Name == simulator.CallAllGifts {
+			lists++
+		}
+	}
+	if lists != 2 {
+		t.Errorf("%d calls for lists, want one for each", lists)
+	}
+}
+
 // door is a TCP proxy that can be shut: then connections break and new ones are
 // refused.
 type door struct {

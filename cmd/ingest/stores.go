@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kslive/ingest"
 	"kslive/internal/chdb"
 	"kslive/internal/pgembed"
 )
@@ -28,6 +29,19 @@ type engineFlags struct {
 type storeFlags struct {
 	Postgres   string `help:"URL of your Postgres: postgres://user:password@host/database. Put it into the environment when it holds a password." placeholder:"URL"`
 	Clickhouse string `name:"clickhouse" help:"URL of your ClickHouse: clickhouse://user:password@host:9000/database or http://…:8123/database." placeholder:"URL"`
+}
+
+// pseudonymFlags say which pseudonyms people have in the tables.
+type pseudonymFlags struct {
+	PseudonymizeKeyFile string `help:"File with a secret key: people are stored under pseudonyms that are made with it. All workers need the same, from the first row on. chmod 600." type:"path" placeholder:"FILE"`
+}
+
+// key reads the key; nil when there is to be none.
+func (f pseudonymFlags) key(logger *slog.Logger) (*ingest.PseudonymKey, error) {
+	if f.PseudonymizeKeyFile == "" {
+		return nil, nil
+	}
+	return ingest.ReadPseudonymKey(f.PseudonymizeKeyFile, logger)
 }
 
 // stores are the URLs of both databases. They are secrets.

@@ -28,20 +28,19 @@ begins another, or at the end. On a terminal the last line shows the counters an
 
 // Run prints the room until it ends or the process is told to stop.
 func (c *watchCommand) Run(p *process) (err error) {
-	liveID, err := ingest.ParseLiveID(c.Live)
-	isLink := errors.Is(err, ingest.ErrShortLink)
-	if err != nil && !isLink {
-		return exitError{exitUsage, err.Error()}
-	}
 	client, err := c.client(p.logger)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	if isLink {
+	liveID, err := client.ParseLiveID(c.Live)
+	switch {
+	case errors.Is(err, ingest.ErrShortLink):
 		if liveID, err = client.LiveIDOf(p.taking, c.Live); err != nil {
 			return err
 		}
+	case err != nil:
+		return exitError{exitUsage, err.Error()}
 	}
 	options := ingest.FollowOptions{LiveID: liveID, Client: client, Logger: p.logger}
 	if c.RawTo != "" {

@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,6 +11,10 @@ import (
 // archive is the list of segments that are done, packed or not, the oldest first.
 type archive struct {
 	arrived chan struct{} // holds one when a segment waits for being packed
+	writing sync.Mutex    // held while a file of it is written anew; taken before mu
+	// unsynced is set when Rewrite failed: the file may be new under a name that
+	// is not durable. writing covers it.
+	unsynced bool
 
 	mu    sync.Mutex
 	files []archived
@@ -51,19 +56,40 @@ func (a *archive) unpacked() (archived, bool) {
 	return f, true
 }
 
-// shrink notes that a segment has been packed. It answers false when the
-// archive has let go of it meanwhile.
-func (a *archive) shrink(name string, size int64) bool {
+// resize notes that the file of a segment has been written anew. It answers
+// false when the archive has let go of it meanwhile.
+func (a *archive) resize(name string, size int64, packed bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := len(a.files) - 1; i >= 0; i-- {
 		if f := &a.files[i]; f.name == name {
 			a.bytes += size - f.size
-			f.size, f.packed = size, true
+			f.size, f.packed = size, packed
 			return true
 		}
 	}
 	return false
+}
+
+// find is the segment of that name; ok is false when it is no longer kept.
+func (a *archive) find(name string) (f archived, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if i := slices.IndexFunc(a.files, func(f archived) bool { return f.name == name }); i >= 0 {
+		return a.files[i], true
+	}
+	return archived{}, false
+}
+
+// names are those of all segments, the oldest first.
+func (a *archive) names() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	names := make([]string, 0, len(a.files))
+	for _, f := range a.files {
+		names = append(names, f.name)
+	}
+	return names
 }
 
 // last is the name of the newest segment, "" when there is none.

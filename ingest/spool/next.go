@@ -183,12 +183,14 @@ func (g *Segment) settle(state string) error {
 		s.forget(seg)
 		return nil
 	}
-	s.forget(seg)
 	if state == done {
+		// First there, then not here: Rewrite must find what is not waiting any more.
 		s.archive.add(archived{name: seg.name, size: seg.size, wrote: seg.wrote})
+		s.forget(seg)
 		s.trim(time.Now())
 		return nil
 	}
+	s.forget(seg)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.bad.add(seg.size)

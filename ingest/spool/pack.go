@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -51,21 +52,21 @@ func (s *Spool) packing() {
 }
 
 // pack writes a .done segment into a compressed file and removes it then. It
-// holds no lock meanwhile: readers find one of the two files at any time.
+// holds no lock that appending needs: readers find one of the two files at any
+// time.
 func (s *Spool) pack(f archived) error {
+	s.archive.writing.Lock()
+	defer s.archive.writing.Unlock()
 	from, to := s.path(f.name, done), s.path(f.name, packed)
-	size, err := s.compress(from, to)
+	size, err := s.compress(from, to, f.wrote)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil // no longer kept
 	case err != nil:
-		return err
+		// What cannot be removed now, the next Open removes.
+		return errors.Join(err, removeIfThere(s.disk, to))
 	}
-	// The age of what is kept is that of its last record, also after Open.
-	if err := os.Chtimes(to, f.wrote, f.wrote); err != nil {
-		s.o.Logger.Warn("setting the time of an archived spool segment, which will be kept for longer", "file", to, "err", err)
-	}
-	if !s.archive.shrink(f.name, size) {
+	if !s.archive.resize(f.name, size, true) {
 		return s.disk.Remove(to) // trim came first
 	}
 	return s.disk.Remove(from)
@@ -73,7 +74,7 @@ func (s *Spool) pack(f archived) error {
 
 // compress writes from, compressed, into to, as a whole or not at all. It
 // answers the size of to, and ErrClosed when the spool is closed meanwhile.
-func (s *Spool) compress(from, to string) (int64, error) {
+func (s *Spool) compress(from, to string, wrote time.Time) (int64, error) {
 	src, err := os.Open(from)
 	if err != nil {
 		return 0, err
@@ -83,18 +84,29 @@ func (s *Spool) compress(from, to string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return s.replace(to, wrote, func(dst io.Writer) error { return s.encode(dst, src, info.Size()) })
+}
+
+// replace puts what fill writes into the archived file to, durably and as a
+// whole or not at all: after an error, what was there before is there, or all
+// that fill wrote. It answers the new size.
+func (s *Spool) replace(to string, wrote time.Time, fill func(io.Writer) error) (int64, error) {
 	tmp := to + unfinished
 	f, err := s.disk.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return 0, err
 	}
 	dst := io.NewOffsetWriter(f, 0)
-	err = s.encode(dst, src, info.Size())
+	err = fill(dst)
 	if err == nil {
 		err = f.Sync()
 	}
 	size, _ := dst.Seek(0, io.SeekCurrent) // never fails: see its documentation
 	if err = errors.Join(err, f.Close()); err == nil {
+		// The age of what is kept is that of its last record, also after Open.
+		if err := os.Chtimes(tmp, wrote, wrote); err != nil {
+			s.o.Logger.Warn("setting the time of an archived spool segment, which will be kept for longer", "file", to, "err", err)
+		}
 		err = s.disk.Rename(tmp, to)
 	}
 	if err == nil {
@@ -102,7 +114,7 @@ func (s *Spool) compress(from, to string) (int64, error) {
 	}
 	if err != nil {
 		// What cannot be removed now, the next Open removes.
-		return 0, errors.Join(err, removeIfThere(s.disk, tmp), removeIfThere(s.disk, to))
+		return 0, errors.Join(err, removeIfThere(s.disk, tmp))
 	}
 	return size, nil
 }
@@ -181,13 +193,14 @@ func (s *Spool) takeArchived(seg *segment, state string) error {
 		s.archive.add(f)
 		return nil
 	}
-	s.archive.shrink(f.name, f.size)
+	s.archive.resize(f.name, f.size, true)
 	return removeIfThere(s.disk, s.path(f.name, done))
 }
 
-// isUnfinished says whether a file is what is left of a packing that was cut
-// short.
+// isUnfinished says whether a file is what is left of a packing or a rewriting
+// that was cut short.
 func isUnfinished(file string) bool {
-	name, ok := strings.CutSuffix(file, packed+unfinished)
-	return ok && validName(name)
+	whole, ok := strings.CutSuffix(file, unfinished)
+	name, state, segment := splitFile(whole)
+	return ok && segment && validName(name) && (state == packed || state == done)
 }

@@ -16,6 +16,38 @@ var gettingIn = []scenario{
 		script: []step{enters(1), rightRoom, counted(0, 0)},
 	},
 	{
+		name: "short-link", section: "1.1",
+		must:   "takes a short link for the room that it redirects to",
+		given:  func(s *stage) string { return s.simulator.ShortLink(s.liveID) },
+		script: []step{enters(1), rightRoom},
+	},
+	{
+		name: "many-rooms", section: "1.3",
+		must: "can be started ten times at once, for a room each: every one enters its own, once, and stays",
+		script: []step{
+			server("puts nine more rooms on air, each with a client of its own", func(s *stage) error {
+				for range 9 {
+					if err := s.startOther(); err != nil {
+						return err
+					}
+				}
+				return nil
+			}),
+			enters(10),
+			never("stays in every room, and enters none twice", 2*heartbeat, func(s *stage) error {
+				for _, room := range s.simulator.Rooms() {
+					if room.Connections != 1 {
+						return fmt.Errorf("of room %s there are %d connections", room.LiveID, room.Connections)
+					}
+				}
+				if n := len(s.record.attempts); n != 10 {
+					return fmt.Errorf("there were %d handshakes", n)
+				}
+				return nil
+			}),
+		},
+	},
+	{
 		name: "page-parsed", section: "1.2",
 		must:   "reads pages whose state is JSON.parse(\"…\"), or finds the room by other calls",
 		before: []step{page("writes the page's state as JSON.parse(\"…\")", simulator.PageStyle{Parsed: true})},

@@ -9,8 +9,12 @@ import (
 	"kslive/internal/simulator"
 )
 
-// watching is for how long it is watched what a client does that was refused.
-const watching = 5 * time.Second
+// watching is for how long it is watched what a client does that was refused, and
+// watchingLong so that one is found out that only waits a little before it asks on.
+const (
+	watching     = 5 * time.Second
+	watchingLong = 50 * time.Second
+)
 
 // refused is about not making a refusal worse.
 var refused = append(refusals(), []scenario{
@@ -19,6 +23,18 @@ var refused = append(refusals(), []scenario{
 		must:   "does not ask websocketinfo in a loop while it says 请求过快, which prolongs the block",
 		before: []step{answers("says 请求过快 on websocketinfo and on what else has a token", simulator.Answer{Code: simulator.CodeTooFast, Call: "websocketinfo,livedetail,byUser"})},
 		script: []step{calls, asksSeldom(2, watching), neverDials},
+	},
+	{
+		name: "limited-for-long", section: "7",
+		must:   "slows down for minutes when all calls say 请求过快",
+		before: []step{answers("says 请求过快 on every page and call", simulator.Answer{Code: simulator.CodeTooFast})},
+		script: []step{calls, asksSeldom(2, watchingLong), neverDials},
+	},
+	{
+		name: "captcha-for-long", section: "7",
+		must:   "asks no more with a device that is to solve a captcha",
+		before: []step{answers("asks for a captcha on every page and call", simulator.Answer{Code: simulator.CodeCaptcha})},
+		script: []step{calls, asksSeldom(2, watchingLong), neverDials},
 	},
 	{
 		name: "websocketinfo-empty", section: "7",

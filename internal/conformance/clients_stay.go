@@ -20,6 +20,22 @@ var stayingIn = []scenario{
 		},
 	},
 	{
+		name: "heartbeat-untold", section: "2.3",
+		must:    "sends heartbeats every 20 s when 300 tells no interval",
+		options: func(o *simulator.Options) { o.Heartbeat = usualHeartbeat },
+		before:  []step{sockets("names no intervals in 300", simulator.Faults{BareAck: true})},
+		script: []step{
+			enters(1),
+			expect("sends two heartbeats", 2*usualHeartbeat+slack, func(s *stage) bool { return len(lastEntry(s).heartbeats) >= 2 }),
+			check("sends them 20 s apart", func(_ *stage, last *attempt) error {
+				if gap := last.heartbeats[1].at.Sub(last.heartbeats[0].at); gap < usualHeartbeat-time.Second || gap > usualHeartbeat+slack {
+					return fmt.Errorf("heartbeats came %v apart", gap.Round(time.Millisecond))
+				}
+				return nil
+			}),
+		},
+	},
+	{
 		name: "heartbeat-busy", section: "7",
 		must:    "keeps its heartbeats while much is pushed: nothing is decoded before the next message is read",
 		options: func(o *simulator.Options) { o.Rate = 1000 },

@@ -45,6 +45,7 @@ time in ms as a varint.
 // sections are the parts of the protocol that scenarios are about.
 var sections = []struct{ number, about string }{
 	{"0", "the whole"},
+	{"1.1", "what names a room"},
 	{"1.2", "the room's page"},
 	{"1.3", "calls and result codes"},
 	{"2.1", "connecting"},

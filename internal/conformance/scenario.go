@@ -22,6 +22,8 @@ type scenario struct {
 	// before is done before the client is started, script while it runs.
 	before []step
 	script []step
+	// given is what the client is told of the room; nil: its live ID.
+	given func(*stage) string
 	// options change how the simulated Kuaishou is; nil leaves the usual pace.
 	options func(*simulator.Options)
 }
@@ -35,9 +37,11 @@ type step struct {
 // The pace that clients are told, in the first answer on a socket. It is a
 // tenth of the real one, so that a run is over soon.
 const (
-	heartbeat    = 2 * time.Second
-	minReconnect = 400 * time.Millisecond
-	maxReconnect = 800 * time.Millisecond
+	heartbeat = 2 * time.Second
+	// usualHeartbeat is the real one, for when none is told.
+	usualHeartbeat = 20 * time.Second
+	minReconnect   = 400 * time.Millisecond
+	maxReconnect   = 800 * time.Millisecond
 	// unknownReconnect is the least wait before a reconnect while nothing has
 	// been told.
 	unknownReconnect = time.Second
@@ -79,7 +83,12 @@ func perform(ctx context.Context, s scenario, command []string) (err error) {
 			return fmt.Errorf("%s: %w", step.says, err)
 		}
 	}
-	if err := st.start(command); err != nil {
+	st.command = command
+	told := st.liveID
+	if s.given != nil {
+		told = s.given(st)
+	}
+	if st.client, err = startClient(command, st.simulator.URL(), told); err != nil {
 		return err
 	}
 	for _, step := range s.script {

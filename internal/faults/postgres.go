@@ -70,11 +70,14 @@ func restartPostgres(ctx context.Context, s *stage) error {
 			return err
 		}
 		var pid string
-		err := until(ctx, 10*time.Second, "the worker has a connection to Postgres", func() (ok bool, err error) {
+		err := until(ctx, patience, "the worker has a connection to Postgres", func() (ok bool, err error) {
 			pid, err = s.lookUp(ctx, "SELECT coalesce(min(pid), 0)::text FROM pg_stat_activity WHERE application_name LIKE 'ingest %'")
 			return err == nil && pid != "0", err
 		})
-		if err := errors.Join(err, s.terminate(pid)); err != nil {
+		if err == nil {
+			err = s.terminate(pid)
+		}
+		if err != nil {
 			return err
 		}
 		s.injected++

@@ -182,6 +182,9 @@ func descendants(ctx context.Context, pid int, text string) ([]int, error) {
 // signalAll sends a signal to processes; one that has ended meanwhile is passed over.
 func signalAll(pids []int, signal syscall.Signal) error {
 	for _, pid := range pids {
+		if pid <= 0 { // this whole group, or all there are
+			return fmt.Errorf("%d is no process", pid)
+		}
 		if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("sending %v to process %d: %w", signal, pid, err)
 		}

@@ -112,7 +112,7 @@ func giants(ctx context.Context, s *stage) error {
 		}
 	}
 	cause := "SELECT count() FROM coverage FINAL WHERE cause = 'too_big'"
-	return until(ctx, 30*time.Second, "the table coverage tells of the frame that was too big", func() (bool, error) {
+	return until(ctx, patience, "the table coverage tells of the frame that was too big", func() (bool, error) {
 		n, err := s.number(ctx, cause)
 		return n == 1, err
 	})
@@ -134,7 +134,7 @@ func endAll(ctx context.Context, s *stage) error {
 	if err := s.connected(ctx, len(s.kuaishou.rooms)-ending); err != nil {
 		return err
 	}
-	err := until(ctx, 30*time.Second, "live_status says that a thousand rooms have ended", func() (bool, error) {
+	err := until(ctx, patience, "live_status says that a thousand rooms have ended", func() (bool, error) {
 		n, err := s.lookUp(ctx, "SELECT count(*)::text FROM live_status WHERE state = 'ended'")
 		return n == "1000", err
 	})

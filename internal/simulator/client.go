@@ -104,6 +104,11 @@ func (c Client) RefuseConnections(ctx context.Context, during time.Duration) err
 	return c.call(ctx, http.MethodPost, "/refuse-connections", Outage{during}, nothing)
 }
 
+// SetGiftPrice changes the price of a gift; see Simulator.SetGiftPrice.
+func (c Client) SetGiftPrice(ctx context.Context, price GiftPrice) error {
+	return c.call(ctx, http.MethodPost, "/gift-price", price, nothing)
+}
+
 // Calls are the calls that were made.
 func (c Client) Calls(ctx context.Context) ([]Call, error) {
 	var calls []Call

@@ -118,7 +118,7 @@ func (c *conn) serve() {
 		c.linger()
 		return
 	}
-	room := c.simulator.entrance(request)
+	room := c.simulator.entrance(request, c.address)
 	if room == nil {
 		c.refuse()
 		c.linger()

@@ -38,6 +38,17 @@ func (s *Simulator) controlCallers(mux *http.ServeMux) {
 		s.LiftPolicy(r.PathValue("name"))
 		s.servePolicies(w, r)
 	})
+	mux.HandleFunc("POST /simulator/gift-price", func(w http.ResponseWriter, r *http.Request) {
+		price, ok := settings[GiftPrice](w, r)
+		if !ok {
+			return
+		}
+		if err := s.SetGiftPrice(price); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+	})
 	mux.HandleFunc("POST /simulator/refuse-connections", func(w http.ResponseWriter, r *http.Request) {
 		outage, ok := settings[Outage](w, r)
 		if !ok {

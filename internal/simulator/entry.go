@@ -79,9 +79,12 @@ func (r *room) enter(c *conn, request *kuaishou.CSWebEnterRoom) error {
 	f := &frame{}
 	f.add(&schema.RoomEvent{Event: r.eventOf(request.LiveStreamId, t), PayloadType: kuaishou.PayloadType_SC_ENTER_ROOM_ACK.String()})
 	options := r.simulator.options
-	ack := &kuaishou.SCWebEnterRoomAck{
-		MinReconnectMs: uint64(options.MinReconnect.Milliseconds()), MaxReconnectMs: uint64(options.MaxReconnect.Milliseconds()),
-		HeartbeatIntervalMs: uint64(options.Heartbeat.Milliseconds()),
+	ack := &kuaishou.SCWebEnterRoomAck{}
+	if !r.faults.BareAck {
+		ack = &kuaishou.SCWebEnterRoomAck{
+			MinReconnectMs: uint64(options.MinReconnect.Milliseconds()), MaxReconnectMs: uint64(options.MaxReconnect.Milliseconds()),
+			HeartbeatIntervalMs: uint64(options.Heartbeat.Milliseconds()),
+		}
 	}
 	if err := control(f, kuaishou.PayloadType_SC_ENTER_ROOM_ACK, ack, t); err != nil {
 		return err
@@ -105,37 +108,45 @@ func (r *room) start() {
 	}
 }
 
-// token is the newest for the web that opens the current broadcast. The caller
+// tokensOf are the newest that open the current broadcast for an account, as it is
+// named in Call: that for the web and that from byUser. The caller holds mu.
+func (r *room) tokensOf(account string) (web, mobile string) {
+	seed, renewals := r.simulator.options.Seed, r.renewals[account]
+	return tokenOf(seed, r.liveID+" "+account, r.broadcast, renewals, webToken), tokenOf(seed, r.liveID+" "+account, r.broadcast, renewals, mobileToken)
+}
+
+// issue has an account's newest tokens open the current broadcast. While
+// reconnects are refused, they are such as nobody has entered with. The caller
 // holds mu.
-func (r *room) token() string {
-	return tokenOf(r.simulator.options.Seed, r.liveID, r.broadcast, r.renewals, webToken)
+func (r *room) issue(account string) (web, mobile string) {
+	web, mobile = r.tokensOf(account)
+	if r.faults.RefuseReconnect && r.tokens[web] != nil && (r.tokens[web].used || r.tokens[mobile].used) {
+		r.renewals[account]++
+		web, mobile = r.tokensOf(account)
+	}
+	if r.tokens[web] == nil {
+		r.tokens[web], r.tokens[mobile] = &token{}, &token{mobile: true}
+	}
+	return web, mobile
 }
 
-// mobileToken is the newest from byUser. The caller holds mu.
-func (r *room) mobileToken() string {
-	return tokenOf(r.simulator.options.Seed, r.liveID, r.broadcast, r.renewals, mobileToken)
-}
-
-// issue makes the newest tokens open the current broadcast. The caller holds mu.
-func (r *room) issue() {
-	r.tokens[r.token()] = &token{}
-	r.tokens[r.mobileToken()] = &token{mobile: true}
-}
-
-// entrance is a token and the websocket URLs of the current broadcast. While
-// reconnects are refused, it is a token that nobody has entered with.
-func (r *room) entrance(mobile bool) (name string, urls []string) {
+// entrance is an account's token and the websocket URLs of the current broadcast.
+func (r *room) entrance(account string, mobile bool) (name string, urls []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	base := "ws" + r.simulator.url[len("http"):] + "/websocket/"
 	code := "/" + shortCode(r.liveID)
 	urls = []string{base + "group1" + code, base + "group2" + code}
-	if r.faults.RefuseReconnect && (r.tokens[r.token()].used || r.tokens[r.mobileToken()].used) {
-		r.renewals++
-		r.issue()
-	}
+	web, fromByUser := r.issue(account)
 	if mobile {
-		return r.mobileToken(), urls
+		return fromByUser, urls
 	}
-	return r.token(), urls
+	return web, urls
+}
+
+// issued is whether the room knows the token.
+func (r *room) issued(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tokens[name] != nil
 }

@@ -27,8 +27,8 @@ func TestMobileEntry(t *testing.T) {
 	for _, lenient := range []bool{false, true} {
 		s, liveID := startLive(t, Options{Seed: 1, AnyEntry: lenient})
 		room := s.room(liveID)
-		webToken, _ := room.entrance(false)
-		mobileToken, _ := room.entrance(true)
+		webToken, _ := room.entrance(AnyGuest, false)
+		mobileToken, _ := room.entrance(AnyGuest, true)
 		for _, test := range []struct {
 			name  string
 			token string

@@ -17,6 +17,8 @@ type Faults struct {
 	DeadURLs     bool `json:"dead_urls"`
 	// RefuseToken answers every entry with 103 {6001}.
 	RefuseToken bool `json:"refuse_token"`
+	// BareAck names no intervals in 300: clients are to know the usual ones.
+	BareAck bool `json:"bare_ack"`
 	// RefuseReconnect answers so an entry that counts as a reconnect and comes
 	// with a token that was entered with before. Pages and calls then give a new
 	// one.

@@ -169,7 +169,7 @@ func TestRefuseReconnect(t *testing.T) {
 func TestDeadURLs(t *testing.T) {
 	t.Parallel()
 	s, liveID := startLive(t, Options{Seed: 1})
-	_, urls := s.room(liveID).entrance(false)
+	_, urls := s.room(liveID).entrance(AnyGuest, false)
 	for _, test := range []struct {
 		faults Faults
 		dead   [2]bool

@@ -25,6 +25,7 @@ type generator struct {
 	broadcast uint64
 	push      uint64
 	crowd     []*person
+	prices    *prices
 	clock     func() time.Time // each call is a later millisecond
 	since     time.Time        // no event is older
 
@@ -53,6 +54,7 @@ func newGenerator(s *Simulator, liveID string, broadcast uint64, clock func() ti
 		streamID:  liveStreamID(s.options.Seed, liveID, broadcast),
 		broadcast: broadcast,
 		crowd:     s.crowd,
+		prices:    &s.prices,
 		clock:     clock,
 		since:     s.ledger.since,
 		pcg:       pcg,

@@ -87,7 +87,7 @@ func (g *generator) combo(t time.Time) *combo {
 			return c
 		}
 	}
-	c := &combo{sender: g.person(), gift: pick(g.rng, catalogue), batch: 1}
+	c := &combo{sender: g.person(), gift: g.prices.now(pick(g.rng, catalogue)), batch: 1}
 	if !c.gift.CanCombo || chance(g.rng, 4) {
 		c.key = fmt.Sprintf("%d-0-%d-1", c.sender.number, c.gift.ID)
 		if known := g.singles[c.key]; known != nil && g.elapsed-known.last < comboLife {

@@ -163,12 +163,17 @@ func (f keyField) sql() string {
 }
 
 // query is the SQL that answers each hash stored in the table since a time,
-// and how often. final merges rows that the engine has yet to replace; where is
-// a further condition, which may be empty.
+// and how often. final asks what readers see, in the view that has each event
+// once; without it rows count that the engine has yet to replace, but of a comment
+// that was heard and recalled still one, since both rows stay. where is a further
+// condition, which may be empty.
 func (k *key) query(since time.Time, final bool, where string) string {
 	table := k.table
-	if final {
-		table += " FINAL"
+	switch {
+	case final:
+		table += "_unique"
+	case table == "comments":
+		where += " AND (source != 'recall' OR (live_id, event_time, event_id) NOT IN (SELECT live_id, event_time, event_id FROM recalled_twins))"
 	}
 	return fmt.Sprintf("SELECT %s AS hash, count() AS count FROM %s WHERE event_time >= fromUnixTimestamp64Milli(%d)%s GROUP BY hash",
 		k.sql(), table, since.UnixMilli(), where)

@@ -160,8 +160,8 @@ type Audit struct {
 // Audit compares the ledger with a database through query. Only rows since the
 // ledger was begun count, so that a database that lived longer can be audited;
 // and none of rooms that were played, see PlayRoom.
-// final asks for tables with the rows merged that the engine has yet to merge:
-// without it a row that two workers inserted is doubled until then.
+// final asks for what readers see, each event once: without it a row that two
+// workers inserted is doubled until the engine has merged them.
 func (l *Ledger) Audit(ctx context.Context, query Query, final bool) (Audit, error) {
 	audit := Audit{Kinds: make(map[string]Kind, len(keys))}
 	for i := range keys {

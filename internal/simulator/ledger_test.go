@@ -28,7 +28,7 @@ func database(rows ...any) Query {
 	return func(_ context.Context, sql string) (map[uint64]uint64, error) {
 		counts := map[uint64]uint64{}
 		for _, row := range rows {
-			if e := entryOf(row); strings.Contains(sql, " FROM "+keys[e.table].table+" ") {
+			if e := entryOf(row); strings.Contains(sql, " FROM "+keys[e.table].table+"_unique ") {
 				counts[e.hash]++
 			}
 		}
@@ -108,12 +108,12 @@ func TestQuery(t *testing.T) {
 	got := k.query(time.UnixMilli(42), true, "")
 	want := "SELECT xxHash64(concatWithSeparator('\\x1f', toString(`live_id`), toString(`live_stream_id`), " +
 		"toString(if(event_time_source = 'received', 0, toUnixTimestamp64Milli(`event_time`))), toString(`payload_type`), toString(`part`), toString(xxHash64(`payload`)))) AS hash, " +
-		"count() AS count FROM undecoded FINAL WHERE event_time >= fromUnixTimestamp64Milli(42) GROUP BY hash"
+		"count() AS count FROM undecoded_unique WHERE event_time >= fromUnixTimestamp64Milli(42) GROUP BY hash"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if strings.Contains(k.query(time.UnixMilli(42), false, ""), "FINAL") {
-		t.Error("FINAL although not asked for")
+	if strings.Contains(k.query(time.UnixMilli(42), false, ""), "unique") {
+		t.Error("the view of each event once although not asked for")
 	}
 }
 

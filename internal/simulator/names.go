@@ -58,10 +58,10 @@ var (
 	mobileToken = tokenForm{"mobile token ", 114} // 152 characters
 )
 
-// tokenOf is a token that opens a room's n-th broadcast, or after so many
-// renewals another.
-func tokenOf(seed uint64, liveID string, broadcast, renewals uint64, form tokenForm) string {
-	rng := source(seed, form.name+liveID, broadcast, renewals)
+// tokenOf is the token of whose, a room and an account, that opens the room's n-th
+// broadcast, or after so many renewals another.
+func tokenOf(seed uint64, whose string, broadcast, renewals uint64, form tokenForm) string {
+	rng := source(seed, form.name+whose, broadcast, renewals)
 	raw := make([]byte, 0, form.bytes+8)
 	for len(raw) < form.bytes {
 		raw = binary.LittleEndian.AppendUint64(raw, rng.Uint64())

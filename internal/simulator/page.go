@@ -22,13 +22,14 @@ func (r *room) name() string {
 	return pick(rng, nameHeads) + pick(rng, nameTails)
 }
 
-// detail is a room as the page and livedetail show it, for CodeOK or CodeOffline.
-func (r *room) detail(code int) object {
+// detail is a room as the page and livedetail show it to an account, for CodeOK or
+// CodeOffline.
+func (r *room) detail(account string, code int) object {
 	state := r.state()
 	live := code == CodeOK
 	stream, socketInfo, game := object{}, object{}, object{}
 	if live {
-		token, urls := r.entrance(false)
+		token, urls := r.entrance(account, false)
 		socketInfo = object{"token": token, "webSocketAddresses": urls}
 		stream = liveStream(state.LiveStreamID)
 		game = object{"id": "1001", "name": "王者荣耀", "poster": "", "description": "", "categoryName": "手游", "watchingCount": "1.2万"}
@@ -66,8 +67,8 @@ func noticeList() []object {
 }
 
 // playing is the room's entry on its page.
-func (r *room) playing(code int, style PageStyle) object {
-	entry := r.detail(code)
+func (r *room) playing(account string, code int, style PageStyle) object {
+	entry := r.detail(account, code)
 	delete(entry, "noticeList")
 	entry["authToken"] = unset
 	if !style.Endpoint {
@@ -136,7 +137,7 @@ func (s *Simulator) servePage(w http.ResponseWriter, r *http.Request) {
 	}
 	style, entry := room.style(), object(nil)
 	if v.code == CodeOK || v.code == CodeOffline {
-		entry = room.playing(v.code, style)
+		entry = room.playing(callerOf(r).account, v.code, style)
 	} else {
 		entry = refusedEntry(room, v.code)
 	}

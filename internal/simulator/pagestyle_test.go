@@ -127,7 +127,7 @@ func TestNoEndpointForGuests(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if body := bodyOf(t, response); strings.Contains(body, room.Token) != want || !strings.Contains(body, `"result":1`) {
+			if body := bodyOf(t, response); strings.Contains(body, `"token":"`) != want || !strings.Contains(body, `"result":1`) {
 				t.Errorf("%s with %q: %s", url, cookies, body)
 			}
 		}

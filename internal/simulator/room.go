@@ -28,12 +28,12 @@ type room struct {
 	streams   map[string]bool // the liveStreamIds of all broadcasts
 	generator *generator      // of the current broadcast
 	tokens    map[string]*token
-	renewals  uint64         // of the tokens of the current broadcast
-	last      time.Time      // of the last push: the next one is later
-	conns     map[*conn]bool // that have entered
-	recalled  time.Time      // when comments were last recalled
-	running   bool           // run is, or is about to be
-	thawed    chan struct{}  // nil unless half open; closed when that is over
+	renewals  map[string]uint64 // of the tokens of the current broadcast, by account
+	last      time.Time         // of the last push: the next one is later
+	conns     map[*conn]bool    // that have entered
+	recalled  time.Time         // when comments were last recalled
+	running   bool              // run is, or is about to be
+	thawed    chan struct{}     // nil unless half open; closed when that is over
 }
 
 func newRoom(s *Simulator, liveID string, options RoomOptions) *room {
@@ -51,9 +51,8 @@ func (r *room) now() time.Time {
 	return t
 }
 
-// goLive begins a broadcast, unless one is on, and returns its liveStreamId
-// and tokens.
-func (r *room) goLive() []string {
+// goLive begins a broadcast, unless one is on, and returns its liveStreamId.
+func (r *room) goLive() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.live {
@@ -64,11 +63,10 @@ func (r *room) goLive() []string {
 			r.generator.streamID = r.playback.LiveStreamID
 		}
 		r.streams[r.generator.streamID] = true
-		r.renewals = 0
-		r.tokens = make(map[string]*token)
-		r.issue()
+		r.renewals, r.tokens = make(map[string]uint64), make(map[string]*token)
+		r.issue(AnyGuest)
 	}
-	return []string{r.generator.streamID, r.token(), r.mobileToken()}
+	return r.generator.streamID
 }
 
 // end tells everybody that the live has ended, and closes their connections.
@@ -154,7 +152,8 @@ func (r *room) state() RoomState {
 		Answer: r.answer, Page: r.page, Faults: r.faults,
 	}
 	if r.broadcast > 0 {
-		state.LiveStreamID, state.Token = r.generator.streamID, r.token()
+		state.LiveStreamID = r.generator.streamID
+		state.Token, _ = r.tokensOf(AnyGuest)
 	}
 	switch {
 	case r.answer.Code != 0:

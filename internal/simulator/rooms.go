@@ -55,9 +55,7 @@ func (s *Simulator) GoLive(liveID string) error {
 	if room == nil {
 		return fmt.Errorf("%w: %s", ErrNoRoom, liveID)
 	}
-	for _, name := range room.goLive() {
-		s.entrances[name] = room
-	}
+	s.entrances[room.goLive()] = room
 	return nil
 }
 
@@ -138,8 +136,9 @@ type RoomState struct {
 	LiveID string `json:"live_id"`
 	// State is "live", "offline" or "refusing".
 	State string `json:"state"`
-	// LiveStreamID and Token are those of the last broadcast; the token of byUser
-	// is another.
+	// LiveStreamID and Token are those of the last broadcast. The token is that of
+	// a visitor without cookies: those of accounts and devices differ, and so does
+	// that of byUser.
 	LiveStreamID string    `json:"live_stream_id"`
 	Token        string    `json:"token"`
 	Broadcasts   uint64    `json:"broadcasts"`
@@ -149,7 +148,8 @@ type RoomState struct {
 	Faults       Faults    `json:"faults"`
 }
 
-// Entrance is what it takes to enter a room's current broadcast.
+// Entrance is what it takes to enter a room's current broadcast, with the tokens
+// of a visitor without cookies.
 type Entrance struct {
 	LiveStreamID string   `json:"live_stream_id"`
 	Token        string   `json:"token"`
@@ -165,8 +165,8 @@ func (s *Simulator) Entrance(liveID string) (Entrance, error) {
 			return fmt.Errorf("room %s is not live", liveID)
 		}
 		entrance.LiveStreamID = r.state().LiveStreamID
-		entrance.Token, entrance.URLs = r.entrance(false)
-		entrance.MobileToken, _ = r.entrance(true)
+		entrance.Token, entrance.URLs = r.entrance(AnyGuest, false)
+		entrance.MobileToken, _ = r.entrance(AnyGuest, true)
 		return nil
 	})
 	return entrance, err

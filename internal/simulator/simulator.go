@@ -94,6 +94,7 @@ type Simulator struct {
 
 	calls    callLog
 	policies policies
+	prices   prices
 	trace    trace
 	refusing atomic.Bool // connections
 
@@ -105,7 +106,7 @@ type Simulator struct {
 
 	mu        sync.RWMutex // before a room's mu
 	rooms     map[string]*room
-	entrances map[string]*room // by liveStreamId and token, also of broadcasts that are over
+	entrances map[string]*room // by liveStreamId, also of broadcasts that are over
 	codes     map[string]*room // by the code of the short link and of the websocket URLs
 
 	// ctx ends when the simulator closes; work are the goroutines to wait for.
@@ -138,6 +139,7 @@ func Start(ctx context.Context, options Options) (*Simulator, error) {
 		rooms:     make(map[string]*room),
 		entrances: make(map[string]*room),
 		codes:     make(map[string]*room),
+		prices:    prices{changed: make(map[uint32]uint32)},
 		conns:     make(map[*conn]bool),
 		trace:     trace{kept: options.Trace},
 		outages:   make(chan time.Duration),
@@ -272,12 +274,15 @@ func (s *Simulator) Stats() Stats {
 	return stats
 }
 
-// entrance is the room that a request to enter is about, nil when none is.
-func (s *Simulator) entrance(request *kuaishou.CSWebEnterRoom) *room {
+// entrance is the room that a request to enter is about: by its liveStreamId,
+// or else by its token, when that is of the room whose URL it came to. Nil when
+// none is.
+func (s *Simulator) entrance(request *kuaishou.CSWebEnterRoom, address *room) *room {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if room := s.entrances[request.LiveStreamId]; room != nil {
-		return room
+	named := s.entrances[request.LiveStreamId]
+	s.mu.RUnlock()
+	if named == nil && address.issued(request.Token) {
+		return address
 	}
-	return s.entrances[request.Token]
+	return named
 }

@@ -3,7 +3,6 @@ package simulator
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -67,7 +66,7 @@ func (s *Simulator) serveDetail(w http.ResponseWriter, r *http.Request) {
 	v := s.judge(r, CallDetail, liveID, room, room.truth())
 	fields := object{}
 	if v.code == CodeOK || v.code == CodeOffline {
-		fields = room.detail(v.code)
+		fields = room.detail(callerOf(r).account, v.code)
 		if v.answer.NoEndpoint {
 			fields["websocketInfo"] = object{}
 		}
@@ -80,7 +79,7 @@ func (s *Simulator) serveSocketInfo(w http.ResponseWriter, r *http.Request) {
 	room, v := s.byStream(r, CallWebsocketInfo, r.FormValue("liveStreamId"))
 	fields := object{}
 	if v.code == CodeOK && !v.answer.NoEndpoint {
-		token, urls := room.entrance(false)
+		token, urls := room.entrance(callerOf(r).account, false)
 		fields = object{"token": token, "websocketUrls": urls}
 	}
 	v.data(w, r, fields)
@@ -154,7 +153,7 @@ func (s *Simulator) serveByUser(w http.ResponseWriter, r *http.Request) {
 			},
 		}
 		if !v.answer.NoEndpoint {
-			fields["token"], fields["webSocketAddresses"] = room.entrance(true)
+			fields["token"], fields["webSocketAddresses"] = room.entrance(callerOf(r).account, true)
 		}
 		v.writeJSON(w, r, fields)
 	case CodeOffline:
@@ -186,43 +185,6 @@ func (s *Simulator) serveShortLink(w http.ResponseWriter, r *http.Request) {
 func (s *Simulator) serveLogin(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="zh-CN"><head><meta charset="utf-8"><title>登录</title></head><body>请先登录</body></html>`)
-}
-
-func (s *Simulator) serveAllGifts(w http.ResponseWriter, r *http.Request) {
-	gifts := object{}
-	for _, gift := range catalogue {
-		gifts[strconv.FormatUint(uint64(gift.ID), 10)] = object{"giftName": gift.Name, "giftUrl": giftURL(gift)}
-	}
-	s.judge(r, CallAllGifts, "", nil, CodeOK).writeJSON(w, r, object{"data": gifts})
-}
-
-func (s *Simulator) serveGiftList(w http.ResponseWriter, r *http.Request) {
-	_, v := s.byStream(r, CallGiftList, r.FormValue("liveStreamId"))
-	fields := object{}
-	if v.code == CodeOK {
-		fields = object{"giftList": giftList(), "token": "gift-list"}
-	}
-	v.data(w, r, fields)
-}
-
-func (s *Simulator) serveCatalogue(w http.ResponseWriter, r *http.Request) {
-	s.judge(r, CallCatalogue, "", nil, CodeOK).writeJSON(w, r, object{"result": CodeOK, "gifts": giftList()})
-}
-
-func giftList() []object {
-	var gifts []object
-	for _, gift := range catalogue {
-		gifts = append(gifts, object{
-			"id": gift.ID, "name": gift.Name, "type": 1, "giftTypeName": "普通礼物", "unitPrice": gift.UnitPrice,
-			"virtualPrice": gift.UnitPrice, "maxBatchSize": 1314, "canCombo": gift.CanCombo,
-			"picUrl": []object{{"cdn": "p1.a.yximgs.com", "url": giftURL(gift)}},
-		})
-	}
-	return gifts
-}
-
-func giftURL(gift catalogueGift) string {
-	return fmt.Sprintf("https://p1.a.yximgs.com/gift/%d.png", gift.ID)
 }
 
 func (s *Simulator) serveIcons(w http.ResponseWriter, r *http.Request) {

@@ -175,7 +175,7 @@ func TestCalls(t *testing.T) {
 		t.Error("status says not living")
 	}
 	gifts := parse[info](t, get(t, s.URL()+"/live_api/emoji/gift-list?liveStreamId="+room.LiveStreamID)).Data.GiftList
-	if len(gifts) != len(catalogue) || gifts[0].UnitPrice == 0 {
+	if len(gifts) != len(catalogue)+1 || gifts[1].UnitPrice == 0 {
 		t.Errorf("gift-list %v", gifts)
 	}
 	all := parse[struct {
@@ -205,7 +205,7 @@ func TestMobileCalls(t *testing.T) {
 	room, _ := s.Room(liveID)
 	socket := "ws" + s.URL()[len("http"):] + "/websocket/"
 	urls := []string{socket + "group1/" + shortCode(liveID), socket + "group2/" + shortCode(liveID)}
-	if n := strings.Count(post(t, s.URL()+"/rest/wd/live/gift/all", ""), "unitPrice"); n != len(catalogue) {
+	if n := strings.Count(post(t, s.URL()+"/rest/wd/live/gift/all", ""), "unitPrice"); n != len(catalogue)+1 {
 		t.Errorf("%d gifts in the mobile catalogue", n)
 	}
 
@@ -274,5 +274,41 @@ func TestRecall(t *testing.T) {
 	last := post(t, s.URL()+"/live_api/liveroom/recall", `{"liveStreamId":"`+room.LiveStreamID+`","feedTypeCursorMap":{"1":9999999999999,"2":9999999999999}}`)
 	if feeds := parse[answer](t, last).Data.BackTraceFeedMap["1"].HistoryFeedList; len(feeds) != 0 {
 		t.Errorf("%d feeds after the last cursor", len(feeds))
+	}
+}
+
+// A token is an account's or a device's, and always the same for it; several of
+// them open a room at the same time.
+func TestTokensAreThoseOfAccounts(t *testing.T) {
+	t.Parallel()
+	s, liveID := startLive(t, Options{Seed: 1})
+	room, _ := s.Room(liveID)
+	ask := func(cookies string) string {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/live_api/liveroom/websocketinfo?liveStreamId="+room.LiveStreamID, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Cookie", cookies)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		return parse[struct{ Data struct{ Token string } }](t, bodyOf(t, response)).Data.Token
+	}
+	tokens := make(map[string]bool)
+	for _, cookies := range []string{"", "did=web_1", "did=web_2", "userId=7; kuaishou.live.web_st=x", "userId=8; kuaishou.live.web_st=x", "userId=8; kuaishou.live.web_st=y; did=web_3"} {
+		token := ask(cookies)
+		if ask(cookies) != token {
+			t.Errorf("%q is told another token each time", cookies)
+		}
+		tokens[token] = true
+		request := &kuaishou.CSWebEnterRoom{Token: token, LiveStreamId: room.LiveStreamID}
+		if _, got, err := answerTo(t, s, liveID, request); got != kuaishou.PayloadType_SC_ENTER_ROOM_ACK {
+			t.Errorf("%q: %v, %v", cookies, got, err)
+		}
+	}
+	if len(tokens) != 5 {
+		t.Errorf("%d tokens for five visitors", len(tokens))
 	}
 }

@@ -33,25 +33,3 @@ var (
 	}
 	echoes = []string{"欢迎来到直播间", "请文明发言"}
 )
-
-// catalogueGift is a line of the gift catalogue.
-type catalogueGift struct {
-	ID        uint32
-	Name      string
-	UnitPrice uint32 // 快币
-	CanCombo  bool
-}
-
-var catalogue = []catalogueGift{
-	{1, "荧光棒", 1, true},
-	{2, "棒棒糖", 2, true},
-	{9, "啤酒", 10, true},
-	{10, "甜甜圈", 3, true},
-	{16, "皇冠", 188, true},
-	{33, "烟花", 328, false},
-	{113, "火箭", 1000, false},
-	{114, "玫瑰", 1, true},
-	{156, "穿云箭", 2888, false},
-	{164, "猫粮", 1, true},
-	{10042, "小心心", 1, true},
-}

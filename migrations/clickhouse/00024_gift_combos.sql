@@ -21,7 +21,7 @@ SELECT
     user_id, origin_user_id, user_name, mystery, fans_badge, wealth_grade,
     t.gift_id AS gift_id,
     if(t.told_name != '', t.told_name, p.name) AS gift_name,
-    multiIf(t.told_price > 0, 'feed', p.gift_id > 0, 'catalogue', batch = 1 AND least_rank > 1, 'rank', 'unknown') AS price_source,
+    multiIf(t.told_price > 0, 'feed', p.priced, 'catalogue', batch = 1 AND least_rank > 1, 'rank', 'unknown') AS price_source,
     toUInt32(multiIf(price_source = 'feed', t.told_price, price_source = 'catalogue', p.unit_price, price_source = 'rank', least_rank - 1, 0)) AS unit_price,
     merge_key, combo, began_at, batch AS batch_size, sends AS combo_count,
     toUInt64(if(sends > sends_before, sends - sends_before, 0) * batch) AS gifts,

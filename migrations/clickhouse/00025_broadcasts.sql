@@ -95,6 +95,18 @@ COMMENT 'Comments a minute, and how many people wrote them. Minutes without any 
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS comments_by_hour AS
+SELECT
+    live_id, live_stream_id, toStartOfHour(c.event_time) AS hour,
+    count() AS comments,
+    uniqExact(c.user_id) AS chatters
+FROM comments_unique AS c
+WHERE show_type != 'hidden'
+GROUP BY live_id, live_stream_id, hour
+COMMENT 'Comments an hour, and how many people wrote them. Example: SELECT hour, comments, chatters FROM comments_by_hour WHERE live_id = ''3xabcdefgh23456'' ORDER BY hour'
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 CREATE VIEW IF NOT EXISTS comment_peaks AS
 SELECT live_id, live_stream_id, minute, comments, chatters, usual
 FROM
@@ -123,6 +135,18 @@ COMMENT 'What was given in each minute, in 快币 (10 are 1 CNY). Example: SELEC
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS revenue_by_hour AS
+SELECT
+    live_id, live_stream_id, toStartOfHour(t.event_time) AS hour,
+    sum(t.gifts) AS gifts,
+    sum(t.value) AS value,
+    uniqExact(t.user_id) AS givers
+FROM gift_ticks AS t
+GROUP BY live_id, live_stream_id, hour
+COMMENT 'What was given in each hour, and by how many people, in 快币 (10 are 1 CNY). Example: SELECT hour, value FROM revenue_by_hour WHERE live_id = ''3xabcdefgh23456'' ORDER BY hour'
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 CREATE VIEW IF NOT EXISTS watching_by_minute AS
 SELECT
     live_id, live_stream_id, toStartOfMinute(s.event_time) AS minute,
@@ -135,6 +159,21 @@ FROM room_stats_unique AS s
 WHERE s.display_watching_count != ''
 GROUP BY live_id, live_stream_id, minute
 COMMENT 'How many were watching: least, most and last of each minute, with the last text that was shown. Where exact is false, Kuaishou had rounded. Example: SELECT minute, watching, exact FROM watching_by_minute WHERE live_id = ''3xabcdefgh23456'' AND live_stream_id = ''8SJgk6L-2iM'' ORDER BY minute'
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS watching_by_hour AS
+SELECT
+    live_id, live_stream_id, toStartOfHour(s.event_time) AS hour,
+    min(s.watching_count) AS watching_min,
+    max(s.watching_count) AS watching_max,
+    argMax(s.watching_count, s.event_time) AS watching,
+    argMax(s.display_watching_count, s.event_time) AS display_watching_count,
+    min(s.watching_count_exact) AS exact
+FROM room_stats_unique AS s
+WHERE s.display_watching_count != ''
+GROUP BY live_id, live_stream_id, hour
+COMMENT 'How many were watching: least, most and last of each hour, with the last text that was shown. Where exact is false, Kuaishou had rounded. Example: SELECT hour, watching, exact FROM watching_by_hour WHERE live_id = ''3xabcdefgh23456'' ORDER BY hour'
 -- +goose StatementEnd
 
 -- +goose StatementBegin
