@@ -59,6 +59,7 @@ type cli struct {
 	Migrate   migrateCommand   `cmd:"" help:"Bring the tables of Postgres and ClickHouse up to date."`
 	Engines   enginesCommand   `cmd:"" help:"Run only the embedded Postgres and ClickHouse, for other processes."`
 	Simulate  simulateCommand  `cmd:"" help:"Run only the simulated Kuaishou."`
+	Ready     readyCommand     `cmd:"" help:"Ask a worker on this machine whether it claims rooms; for health checks."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
