@@ -68,8 +68,6 @@ func playing(t *testing.T) *stage {
 }
 
 func (s *stage) setUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
-	defer cancel()
 	root, err := filepath.Abs("../../..")
 	if err != nil {
 		return err
@@ -108,6 +106,8 @@ func (s *stage) setUp(ctx context.Context) error {
 		"--kuaishou-url="+s.simulator, "--page-interval=-1s", "--http-listen="+listen); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
 	if err := s.play(ctx, ids); err != nil {
 		return fmt.Errorf("the play: %w", err)
 	}
