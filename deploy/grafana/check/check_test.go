@@ -75,7 +75,7 @@ func TestPanels(t *testing.T) {
 			t.Run(d.Title+"/"+p.Title, func(t *testing.T) {
 				names := make(map[string]bool)
 				for _, query := range p.Targets {
-					if query.Datasource.Type == clickHouse && (query.Format == 0.0) != (p.Type == "timeseries" || p.Type == "state-timeline") {
+					if query.Datasource.Type == clickHouse && (query.Format == 0.0) != (p.Type == "timeseries") {
 						t.Errorf("a %s has queries of format %v", p.Type, query.Format)
 					}
 					a, asked := s.ask(t, query, p.over(t, r), values)
