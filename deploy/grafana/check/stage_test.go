@@ -109,7 +109,8 @@ func (s *stage) setUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	if err := s.play(ctx, ids); err != nil {
-		return fmt.Errorf("the play: %w", err)
+		said, _ := os.ReadFile(filepath.Join(s.dir, "run.log"))
+		return fmt.Errorf("the play: %w; the worker's log ends: %s", err, said[max(0, len(said)-2000):])
 	}
 	s.now = time.Now()
 	return nil
