@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -44,102 +43,6 @@ type sources struct {
 		JSONData       map[string]any `yaml:"jsonData"`
 		SecureJSONData map[string]any `yaml:"secureJsonData"`
 	} `yaml:"datasources"`
-}
-
-// rules are the alert rules, as Grafana's file format has them.
-type rules struct {
-	APIVersion int `yaml:"apiVersion"`
-	Groups     []struct {
-		OrgID    int           `yaml:"orgId"`
-		Name     string        `yaml:"name"`
-		Folder   string        `yaml:"folder"`
-		Interval time.Duration `yaml:"interval"`
-		Rules    []rule        `yaml:"rules"`
-	} `yaml:"groups"`
-}
-
-type rule struct {
-	UID          string            `yaml:"uid"`
-	Title        string            `yaml:"title"`
-	Condition    string            `yaml:"condition"`
-	For          time.Duration     `yaml:"for"`
-	NoDataState  string            `yaml:"noDataState"`
-	ExecErrState string            `yaml:"execErrState"`
-	Labels       map[string]string `yaml:"labels"`
-	Annotations  map[string]string `yaml:"annotations"`
-	Data         []struct {
-		RefID             string         `yaml:"refId"`
-		DatasourceUID     string         `yaml:"datasourceUid"`
-		RelativeTimeRange map[string]int `yaml:"relativeTimeRange"`
-		Model             struct {
-			RefID         string `yaml:"refId"`
-			Type          string `yaml:"type"`
-			Expression    string `yaml:"expression"`
-			Format        any    `yaml:"format"`
-			QueryType     string `yaml:"queryType"`
-			EditorType    string `yaml:"editorType"`
-			EditorMode    string `yaml:"editorMode"`
-			PluginVersion string `yaml:"pluginVersion"`
-			RawQuery      bool   `yaml:"rawQuery"`
-			RawSQL        string `yaml:"rawSql"`
-			Conditions    []struct {
-				Evaluator struct {
-					Type   string    `yaml:"type"`
-					Params []float64 `yaml:"params"`
-				} `yaml:"evaluator"`
-			} `yaml:"conditions"`
-		} `yaml:"model"`
-	} `yaml:"data"`
-}
-
-// Every alert rule asks a datasource that is there for one number, of a name or
-// none, and holds it against a threshold.
-func TestAlertRules(t *testing.T) {
-	s := playing(t)
-	dashboards := make(map[string]bool)
-	for _, d := range readDashboards(t) {
-		dashboards[d.UID] = true
-	}
-	var file rules
-	readYAML(t, "alerting/kslive.yml", &file)
-	label := regexp.MustCompile(`\.Labels\.(\w+)`)
-	for _, r := range file.Groups[0].Rules {
-		if len(r.Data) != 2 || r.Condition != r.Data[1].RefID || r.Data[1].Model.Expression != r.Data[0].RefID || len(r.Data[1].Model.Conditions) != 1 {
-			t.Errorf("%s: not a query and a threshold on it", r.UID)
-			continue
-		}
-		if !dashboards[r.Annotations["__dashboardUid__"]] {
-			t.Errorf("%s: no dashboard %q", r.UID, r.Annotations["__dashboardUid__"])
-		}
-		query := target{Datasource: sourceOf(t, r.Data[0].DatasourceUID), RawSQL: r.Data[0].Model.RawSQL}
-		a, asked := s.ask(t, query, timeRange{}, nil)
-		if !asked {
-			t.Errorf("%s: nobody asks %q", r.UID, r.Data[0].DatasourceUID)
-		}
-		numbers, names := 0, make(map[string]bool)
-		for _, c := range a.Columns {
-			switch c.kind() {
-			case number:
-				numbers++
-			case text:
-				names[c.Name] = true
-			default:
-				t.Errorf("%s: the column %s is of type %s", r.UID, c.Name, c.Type)
-			}
-		}
-		if numbers != 1 {
-			t.Errorf("%s: %d numbers in %v", r.UID, numbers, a.Columns)
-		}
-		for _, use := range label.FindAllStringSubmatch(r.Annotations["summary"], -1) {
-			if !names[use[1]] {
-				t.Errorf("%s: the summary names %s, which is no column of %v", r.UID, use[1], a.Columns)
-			}
-		}
-	}
-	raw, err := os.ReadFile("../provisioning/alerting/kslive.yml")
-	if err != nil || strings.Contains(string(raw), "$") {
-		t.Errorf("Grafana would take a dollar sign for a variable of its environment: %v", err)
-	}
 }
 
 // sourceOf is the datasource of a uid.
