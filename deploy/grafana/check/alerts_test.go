@@ -142,7 +142,7 @@ func TestAlertRulesFire(t *testing.T) {
 			UPDATE live_state SET owner = 'gone', lease_until = now() - interval '1 minute' WHERE live = (SELECT id FROM lives WHERE live_id = 'zzz')`),
 		"kslive-spool": clickHouse(`INSERT INTO coverage (live_id, worker, event_id, event_time, connected_at, received_at)
 			SELECT 'zzz', 'gone', 1, now64(3) - 700, now64(3) - 700, now64(3) - 600`),
-		"kslive-dead-letters":     clickHouse(`INSERT INTO dead_letters (table_name) VALUES ('comments')`),
+		"kslive-dead-letters": clickHouse(`INSERT INTO dead_letters (table_name) VALUES ('comments')`),
 		"kslive-unknown-payloads": clickHouse(`INSERT INTO undecoded (live_id, event_id, event_time, received_at, payload_type)
 			SELECT 'zzz', number, now64(3), if(number = 0, now64(3) - INTERVAL 2 DAY, now64(3)), 9999 FROM numbers(50)`),
 		"kslive-account-out": inPostgres(`INSERT INTO accounts (worker, account, exit, state, since, logged_in, calls, refusals, rooms, rate, exit_rate, exit_calls_minute, exit_waiting)
