@@ -6,6 +6,8 @@ export GOFLAGS ?= -buildvcs=auto
 
 ENGINES  := deploy/engines/node_modules/.package-lock.json
 BIN      := bin/ingest
+CHECK    := deploy/grafana/check
+RUNS     ?= 20
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 10s
 FAULTS_MINUTES ?= 20
@@ -15,7 +17,7 @@ TESTFLAGS ?=
 
 export FAULTS_MINUTES FAULTS_SEED
 
-.PHONY: help build engines demo test faults week seed lint fmt generate check-generated fuzz clean
+.PHONY: help build engines demo test panels faults week seed lint fmt generate check-generated fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,11 @@ demo: engines build ## the main job on this machine: a simulated Kuaishou to row
 test: engines ## every test, with the race detector
 	@command -v $${CC:-gcc} >/dev/null || command -v cc >/dev/null || { echo "make test: the race detector needs a C compiler; install gcc" >&2; exit 1; }
 	CGO_ENABLED=1 go test -race -timeout 20m $(TESTFLAGS) ./...
+	cd $(CHECK) && go test -timeout 20m $(TESTFLAGS) ./...
+
+panels: ## how long each Grafana panel takes on a database of yours (CLICKHOUSE=http://user:password@host:8123/kslive RUNS=20)
+	@[ -n "$(CLICKHOUSE)" ] || { echo "make panels: name the database: CLICKHOUSE=http://user:password@host:8123/kslive" >&2; exit 1; }
+	cd $(CHECK) && go test -run '^$$' -bench Panels -benchtime $(RUNS)x -timeout 3h -clickhouse '$(CLICKHOUSE)' $(ARGS)
 
 faults: engines ## break it on purpose and count what is lost (FAULTS_MINUTES=20 FAULTS_SEED=1 ARGS="--write")
 	@go build -o bin/faults ./internal/faults
@@ -54,6 +61,7 @@ seed: engines ## fill an embedded ClickHouse with invented broadcasts (ARGS="--c
 lint: ## go vet, staticcheck, gofumpt
 	go vet ./...
 	go tool staticcheck ./...
+	cd $(CHECK) && go vet ./... && "$$(cd $(CURDIR) && go tool -n staticcheck)" ./...
 	@bad=$$(go tool gofumpt -l $$(git ls-files '*.go' | grep -v '\.pb\.go$$')); [ -z "$$bad" ] || { echo "not gofumpt-ed (run make fmt):"; echo "$$bad"; exit 1; }
 
 fmt: ## format the code

@@ -61,6 +61,7 @@ type cli struct {
 	Erase     eraseCommand     `cmd:"" help:"Delete what is stored of one person, in all tables and kept frames."`
 	Engines   enginesCommand   `cmd:"" help:"Run only the embedded Postgres and ClickHouse, for other processes."`
 	Simulate  simulateCommand  `cmd:"" help:"Run only the simulated Kuaishou."`
+	Ready     readyCommand     `cmd:"" help:"Ask a worker on this machine whether it claims rooms; for health checks."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 

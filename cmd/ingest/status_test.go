@@ -36,7 +36,25 @@ func TestStatus(t *testing.T) {
 	if code, body := get("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "no rooms are being claimed") {
 		t.Error(code, body)
 	}
+	ask := func(address string) (int, string) {
+		var stdout, stderr strings.Builder
+		code := run(t.Context(), []string{"ready", "--http-listen=" + address}, strings.NewReader(""), &stdout, &stderr)
+		return code, stdout.String() + stderr.String()
+	}
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, said := ask("0.0.0.0:" + port); code != exitFailed || !strings.Contains(said, "no rooms are being claimed") {
+		t.Error(code, said)
+	}
 	ready.Store(true)
+	if code, said := ask("0.0.0.0:" + port); code != exitOK || said != "ready\n" {
+		t.Error(code, said)
+	}
+	if code, said := ask("nowhere"); code != exitUsage {
+		t.Error(code, said)
+	}
 	if code, _ := get("/readyz"); code != http.StatusOK {
 		t.Error(code)
 	}

@@ -1,0 +1,162 @@
+package check
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// rules are the alert rules, as Grafana's file format has them.
+type rules struct {
+	APIVersion int `yaml:"apiVersion"`
+	Groups     []struct {
+		OrgID    int           `yaml:"orgId"`
+		Name     string        `yaml:"name"`
+		Folder   string        `yaml:"folder"`
+		Interval time.Duration `yaml:"interval"`
+		Rules    []rule        `yaml:"rules"`
+	} `yaml:"groups"`
+}
+
+type rule struct {
+	UID          string            `yaml:"uid"`
+	Title        string            `yaml:"title"`
+	DashboardUID string            `yaml:"dashboardUid"`
+	PanelID      int               `yaml:"panelId"`
+	Condition    string            `yaml:"condition"`
+	For          time.Duration     `yaml:"for"`
+	NoDataState  string            `yaml:"noDataState"`
+	ExecErrState string            `yaml:"execErrState"`
+	Labels       map[string]string `yaml:"labels"`
+	Annotations  map[string]string `yaml:"annotations"`
+	Data         []struct {
+		RefID             string         `yaml:"refId"`
+		DatasourceUID     string         `yaml:"datasourceUid"`
+		RelativeTimeRange map[string]int `yaml:"relativeTimeRange"`
+		Model             struct {
+			RefID         string `yaml:"refId"`
+			Type          string `yaml:"type"`
+			Expression    string `yaml:"expression"`
+			Format        any    `yaml:"format"`
+			QueryType     string `yaml:"queryType"`
+			EditorType    string `yaml:"editorType"`
+			EditorMode    string `yaml:"editorMode"`
+			PluginVersion string `yaml:"pluginVersion"`
+			RawQuery      bool   `yaml:"rawQuery"`
+			RawSQL        string `yaml:"rawSql"`
+			Conditions    []struct {
+				Evaluator struct {
+					Type   string    `yaml:"type"`
+					Params []float64 `yaml:"params"`
+				} `yaml:"evaluator"`
+			} `yaml:"conditions"`
+		} `yaml:"model"`
+	} `yaml:"data"`
+}
+
+// Every alert rule asks a datasource that is there for one number, of a name or
+// none, and holds it against a threshold.
+func TestAlertRules(t *testing.T) {
+	s := playing(t)
+	shown := make(map[string]map[int]bool) // panels by dashboard
+	for _, d := range readDashboards(t) {
+		shown[d.UID] = make(map[int]bool)
+		for _, p := range d.drawn() {
+			shown[d.UID][p.ID] = true
+		}
+	}
+	var file rules
+	readYAML(t, "alerting/kslive.yml", &file)
+	label := regexp.MustCompile(`\.Labels\.(\w+)`)
+	for _, r := range file.Groups[0].Rules {
+		if len(r.Data) != 2 || r.Condition != r.Data[1].RefID || r.Data[1].Model.Expression != r.Data[0].RefID || len(r.Data[1].Model.Conditions) != 1 {
+			t.Errorf("%s: not a query and a threshold on it", r.UID)
+			continue
+		}
+		if !shown[r.DashboardUID][r.PanelID] {
+			t.Errorf("%s: no panel %d on a dashboard %q", r.UID, r.PanelID, r.DashboardUID)
+		}
+		query := target{Datasource: sourceOf(t, r.Data[0].DatasourceUID), RawSQL: r.Data[0].Model.RawSQL}
+		a, asked := s.ask(t, query, timeRange{}, nil)
+		if !asked {
+			t.Errorf("%s: nobody asks %q", r.UID, r.Data[0].DatasourceUID)
+		}
+		numbers, names := 0, make(map[string]bool)
+		for _, c := range a.Columns {
+			switch c.kind() {
+			case number:
+				numbers++
+			case text:
+				names[c.Name] = true
+			default:
+				t.Errorf("%s: the column %s is of type %s", r.UID, c.Name, c.Type)
+			}
+		}
+		if numbers != 1 {
+			t.Errorf("%s: %d numbers in %v", r.UID, numbers, a.Columns)
+		}
+		for _, use := range label.FindAllStringSubmatch(r.Annotations["summary"], -1) {
+			if !names[use[1]] {
+				t.Errorf("%s: the summary names %s, which is no column of %v", r.UID, use[1], a.Columns)
+			}
+		}
+	}
+	raw, err := os.ReadFile("../provisioning/alerting/kslive.yml")
+	if err != nil || strings.Contains(string(raw), "$") {
+		t.Errorf("Grafana would take a dollar sign for a variable of its environment: %v", err)
+	}
+}
+
+// Each rule fires once there is a reason, and not before.
+func TestAlertRulesFire(t *testing.T) {
+	s := playing(t)
+	var file rules
+	readYAML(t, "alerting/kslive.yml", &file)
+	firing := func(r rule) bool {
+		query := target{Datasource: sourceOf(t, r.Data[0].DatasourceUID), RawSQL: r.Data[0].Model.RawSQL}
+		a, _ := s.ask(t, query, timeRange{}, nil)
+		for i, c := range a.Columns {
+			for _, row := range a.Rows {
+				value, err := strconv.ParseFloat(fmt.Sprint(row[i]), 64)
+				if c.kind() == number && err == nil && value > r.Data[1].Model.Conditions[0].Evaluator.Params[0] {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	clickHouse := func(sql string) func() error { return func() error { return s.db.do(t.Context(), sql) } }
+	inPostgres := func(sql string) func() error {
+		return func() error {
+			_, err := s.admin.Exec(t.Context(), sql)
+			return err
+		}
+	}
+	reasons := map[string]func() error{
+		"kslive-unheard": inPostgres(`INSERT INTO lives (live_id, start_at) VALUES ('zzz', now() + interval '1 hour');
+			INSERT INTO broadcasts (live, live_stream_id, last_seen) SELECT id, 'zzz', now() - interval '4 minutes' FROM lives WHERE live_id = 'zzz';
+			UPDATE live_state SET owner = 'gone', lease_until = now() - interval '1 minute' WHERE live = (SELECT id FROM lives WHERE live_id = 'zzz')`),
+		"kslive-spool": clickHouse(`INSERT INTO coverage (live_id, worker, event_id, event_time, connected_at, received_at)
+			SELECT 'zzz', 'gone', 1, now64(3) - 700, now64(3) - 700, now64(3) - 600`),
+		"kslive-dead-letters": clickHouse(`INSERT INTO dead_letters (table_name) VALUES ('comments')`),
+		"kslive-unknown-payloads": clickHouse(`INSERT INTO undecoded (live_id, event_id, event_time, received_at, payload_type)
+			SELECT 'zzz', number, now64(3), if(number = 0, now64(3) - INTERVAL 2 DAY, now64(3)), 9999 FROM numbers(50)`),
+		"kslive-account-out": inPostgres(`INSERT INTO accounts (worker, account, exit, state, since, logged_in, calls, refusals, rooms, rate, exit_rate, exit_calls_minute, exit_waiting)
+			SELECT name, 'second', 'direct', 'captcha', now(), true, 0, 0, 0, 0, 0, 0, 0 FROM workers`),
+	}
+	for _, r := range file.Groups[0].Rules {
+		if firing(r) {
+			t.Errorf("%s fires without a reason", r.UID)
+		}
+		if err := reasons[r.UID](); err != nil {
+			t.Fatalf("%s: %v", r.UID, err)
+		}
+		if !firing(r) {
+			t.Errorf("%s does not fire", r.UID)
+		}
+	}
+}
