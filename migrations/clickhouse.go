@@ -2,6 +2,8 @@ package migrations
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net"
@@ -29,7 +31,10 @@ const (
 var ErrClickHouseAway = errors.New("ClickHouse does not answer")
 
 // openClickHouse does not connect yet.
-func openClickHouse(dsn string) (*target, error) {
+func openClickHouse(dsn string) (*target, error) { return openClickHouseBy(dsn, clickhouse.Connector) }
+
+// openClickHouseBy is openClickHouse with connections of another kind.
+func openClickHouseBy(dsn string, connect func(*clickhouse.Options) driver.Connector) (*target, error) {
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		return nil, &told{"the ClickHouse URL cannot be read: it should look like http://user:password@host:8123/database or clickhouse://user:password@host:9000/database", err}
@@ -48,9 +53,9 @@ func openClickHouse(dsn string) (*target, error) {
 		explain: func(err error) error { return explainClickHouse(name, options.Auth.Username, database, err) },
 	}
 	if onCluster == "" {
-		t.db = clickhouse.OpenDB(options)
+		t.db = sql.OpenDB(connect(options))
 	} else {
-		t.db, t.cluster = openCluster(options, onCluster, database, clickhouse.Connector)
+		t.db, t.cluster = openCluster(options, onCluster, database, connect)
 	}
 	t.ready = func(ctx context.Context) (bool, error) { return t.readyClickHouse(ctx, database) }
 	return t, nil

@@ -22,7 +22,7 @@ import (
 //   - any other table is on every node in full, and read there.
 //
 // So no name in any statement needs to be changed; what changes is in render.
-type cluster struct {
+type clickHouseCluster struct {
 	name     string // as in system.clusters
 	database string
 	whole    *sql.DB // of database
@@ -46,26 +46,26 @@ func takeCluster(options *clickhouse.Options) string {
 
 // openCluster opens both databases through connect; the first renders what is
 // executed.
-func openCluster(options *clickhouse.Options, name, database string, connect func(*clickhouse.Options) driver.Connector) (*sql.DB, *cluster) {
-	c := &cluster{name: name, database: database, whole: sql.OpenDB(connect(options))}
+func openCluster(options *clickhouse.Options, name, database string, connect func(*clickhouse.Options) driver.Connector) (*sql.DB, *clickHouseCluster) {
+	c := &clickHouseCluster{name: name, database: database, whole: sql.OpenDB(connect(options))}
 	local := *options
 	local.Auth.Database = c.local()
 	return sql.OpenDB(clusterConnector{connect(&local), c}), c
 }
 
-func (c *cluster) local() string { return c.database + localSuffix }
+func (c *clickHouseCluster) local() string { return c.database + localSuffix }
 
 // on is the clause that makes a statement one of all nodes.
-func (c *cluster) on() string { return " ON CLUSTER " + literal(c.name) }
+func (c *clickHouseCluster) on() string { return " ON CLUSTER " + literal(c.name) }
 
 // exists says whether the nodes' own database is there.
-func (c *cluster) exists(ctx context.Context) (exists bool, err error) {
+func (c *clickHouseCluster) exists(ctx context.Context) (exists bool, err error) {
 	err = c.whole.QueryRowContext(ctx, "SELECT count() > 0 FROM system.databases WHERE name = "+literal(c.local())).Scan(&exists)
 	return exists, err
 }
 
 // create makes both databases on all nodes.
-func (c *cluster) create(ctx context.Context) error {
+func (c *clickHouseCluster) create(ctx context.Context) error {
 	for _, database := range []string{c.database, c.local()} {
 		if _, err := c.whole.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS "+identifier(database)+c.on()); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (c *cluster) create(ctx context.Context) error {
 
 // exec runs a statement on the nodes' own database, by way of conn, and then
 // makes what stands over it.
-func (c *cluster) exec(ctx context.Context, conn driver.ExecerContext, query string, args []driver.NamedValue) (driver.Result, error) {
+func (c *clickHouseCluster) exec(ctx context.Context, conn driver.ExecerContext, query string, args []driver.NamedValue) (driver.Result, error) {
 	if strings.HasPrefix(query, "INSERT INTO "+versionTable+" ") {
 		return conn.ExecContext(ctx, query, args)
 	}
@@ -105,7 +105,7 @@ type shape struct {
 	comment string
 }
 
-func (c *cluster) shape(ctx context.Context, name string) (s shape, err error) {
+func (c *clickHouseCluster) shape(ctx context.Context, name string) (s shape, err error) {
 	query := fmt.Sprintf(`SELECT engine, name IN (SELECT table FROM system.columns WHERE database = %s AND name = 'live_id'), comment
 		FROM system.tables WHERE database = %[1]s AND name = %s`, literal(c.local()), literal(name))
 	err = c.whole.QueryRowContext(ctx, query).Scan(&s.engine, &s.byRoom, &s.comment)
@@ -135,7 +135,7 @@ func (t *target) guard(ctx context.Context, whole *sql.DB, database string) erro
 // executes it: goose, or a migration in Go.
 type clusterConnector struct {
 	driver.Connector
-	cluster *cluster
+	cluster *clickHouseCluster
 }
 
 func (c clusterConnector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -164,7 +164,7 @@ type clickHouseConn interface {
 
 type clusterConn struct {
 	clickHouseConn
-	cluster *cluster
+	cluster *clickHouseCluster
 }
 
 func (c clusterConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {

@@ -10,8 +10,8 @@ var (
 	// head is the beginning of all statements that render understands, and the
 	// name of what they are about.
 	head = regexp.MustCompile(`^\s*(?:--[^\n]*\n\s*)*(CREATE TABLE IF NOT EXISTS|CREATE VIEW IF NOT EXISTS|CREATE OR REPLACE VIEW|CREATE MATERIALIZED VIEW IF NOT EXISTS|ALTER TABLE|DROP TABLE IF EXISTS|DROP VIEW IF EXISTS) (\w+)(?:\s|$)`)
-	// engine is the clause that becomes that of a replicated table.
-	engine = regexp.MustCompile(`(?m)^\s*ENGINE = (|Replacing|Summing|Aggregating)MergeTree(?:\(([^()]*)\))?(?:\s|$)`)
+	// engineClause is the clause that becomes that of a replicated table.
+	engineClause = regexp.MustCompile(`(?m)^\s*ENGINE = (|Replacing|Summing|Aggregating)MergeTree(?:\(([^()]*)\))?(?:\s|$)`)
 	// intoTable is in materialized views that keep their rows in a table of ours.
 	intoTable = regexp.MustCompile(`^[^(]* TO \w+ AS\s`)
 	// room is the column that says of which room a row is.
@@ -35,7 +35,7 @@ const (
 // render makes of a statement for one server that for the nodes' own databases,
 // and answers the name of what it is about. It refuses what it does not
 // understand: run as it is, that would make a table on one node only.
-func (c *cluster) render(query string) (rendered, name string, err error) {
+func (c *clickHouseCluster) render(query string) (rendered, name string, err error) {
 	at := head.FindStringSubmatchIndex(query)
 	if at == nil {
 		return "", "", fmt.Errorf("this statement of a migration is not known how to run on a cluster: %.80s", strings.Join(strings.Fields(query), " "))
@@ -54,7 +54,7 @@ func (c *cluster) render(query string) (rendered, name string, err error) {
 
 // replicated is the definition of a table after its name with a replicated engine.
 func replicated(name, definition string) (string, error) {
-	found := engine.FindAllStringSubmatchIndex(definition, -1)
+	found := engineClause.FindAllStringSubmatchIndex(definition, -1)
 	if len(found) != 1 {
 		return "", fmt.Errorf("table %s must have one line ENGINE = …MergeTree: it cannot be replicated on a cluster otherwise", name)
 	}
@@ -76,7 +76,7 @@ func replicated(name, definition string) (string, error) {
 
 // over is the statement that makes what stands for the whole over a table or view
 // of the nodes' own databases, after rendered was run there; empty: nothing does.
-func (c *cluster) over(name string, s shape, rendered string) string {
+func (c *clickHouseCluster) over(name string, s shape, rendered string) string {
 	table := "CREATE OR REPLACE TABLE " + name + c.on() + " AS " + identifier(c.local()) + "." + name + " ENGINE = "
 	switch {
 	case s.engine == "":

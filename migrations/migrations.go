@@ -118,7 +118,7 @@ type target struct {
 	dialect goose.Dialect
 	dir     string // in files
 	db      *sql.DB
-	cluster *cluster // of ClickHouse, if it is one
+	cluster *clickHouseCluster // of ClickHouse, if it is one
 	// ready says whether the database has been made, and refuses one that is not as
 	// it should be; nil: it has.
 	ready func(context.Context) (bool, error)
