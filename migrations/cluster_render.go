@@ -14,6 +14,8 @@ var (
 	engineClause = regexp.MustCompile(`(?m)^\s*ENGINE = (|Replacing|Summing|Aggregating)MergeTree(?:\(([^()]*)\))?(?:\s|$)`)
 	// intoTable is in materialized views that keep their rows in a table of ours.
 	intoTable = regexp.MustCompile(`^[^(]* TO \w+ AS\s`)
+	// lastSettings is the clause that ends a view's query.
+	lastSettings = regexp.MustCompile(`\sSETTINGS \w+ = [^()]*$`)
 	// room is the column that says of which room a row is.
 	room = regexp.MustCompile(`(?m)^\s*live_id\s`)
 )
@@ -100,7 +102,7 @@ func globalJoins(view string) string {
 	if end < 0 || !strings.Contains(view, " VIEW ") {
 		return view
 	}
-	if last := strings.LastIndex(view[:end], "\nSETTINGS "); last >= 0 && !strings.Contains(view[last:end], ")") {
+	if lastSettings.MatchString(view[:end]) {
 		return view[:end] + ", " + setting + view[end:]
 	}
 	return view[:end] + "\nSETTINGS " + setting + view[end:]

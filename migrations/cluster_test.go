@@ -146,11 +146,10 @@ func TestClusterRefuses(t *testing.T) {
 // and what is Distributed is read from the one shard there is.
 type oneServer struct{ driver.Connector }
 
-var clusterOnly = strings.NewReplacer(" ON CLUSTER 'production'", "", "ENGINE = Distributed('production', ", "ENGINE = Merge(", ", cityHash64(live_id))", ")")
-
 var (
-	replica = regexp.MustCompile(`Replicated(\w*MergeTree)\('[^']*', '[^']*'(?:, )?`)
-	windows = regexp.MustCompile(`replicated_deduplication_window(_seconds)? = \d+, |replicated_deduplication_window`)
+	clusterOnly = strings.NewReplacer(" ON CLUSTER 'production'", "", "replicated_deduplication_window_seconds = 604800, ", "", "replicated_deduplication_window", window)
+	distributed = regexp.MustCompile(`Distributed\('production', ('[^']*'), '([^']*)', cityHash64\(live_id\)\)`)
+	replica     = regexp.MustCompile(`Replicated(\w*MergeTree)\('[^']*', '[^']*'(?:, )?`)
 )
 
 func (o oneServer) Connect(ctx context.Context) (driver.Conn, error) {
@@ -165,12 +164,7 @@ type oneServerConn struct{ clickHouseConn }
 
 func (c oneServerConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	query = replica.ReplaceAllString(clusterOnly.Replace(query), "$1(")
-	query = windows.ReplaceAllStringFunc(query, func(s string) string {
-		if strings.Contains(s, "seconds") {
-			return ""
-		}
-		return window
-	})
+	query = distributed.ReplaceAllString(query, "Merge($1, '^$2$$')")
 	return c.clickHouseConn.ExecContext(ctx, query, args)
 }
 
