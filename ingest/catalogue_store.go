@@ -79,7 +79,7 @@ const changedDays = 30
 func (c *ClickHouse) PriceChanged(ctx context.Context, ids []uint32) error {
 	ctx, cancel := context.WithTimeout(ctx, c.insertTimeout)
 	defer cancel()
-	err := c.conn.Exec(ctx, `
+	err := c.conn.Exec(c.noteSettings(ctx), `
 		INSERT INTO rollup_changes (live_id, live_stream_id, minute)
 		SELECT live_id, live_stream_id, toStartOfMinute(min(event_time)) FROM gifts
 		WHERE gift_id IN ($1) AND event_time > now() - toIntervalDay($2) GROUP BY live_id, live_stream_id`, ids, changedDays)

@@ -135,7 +135,7 @@ func (c *ClickHouse) sayErased(ctx context.Context, table schema.Table, about st
 	if days > 0 {
 		full = fmt.Sprintf("event_time > now() - toIntervalDay(%d)", days)
 	}
-	return c.conn.Exec(ctx, fmt.Sprintf(`INSERT INTO rollup_changes (live_id, live_stream_id, minute)
+	return c.conn.Exec(c.noteSettings(ctx), fmt.Sprintf(`INSERT INTO rollup_changes (live_id, live_stream_id, minute)
 		SELECT DISTINCT live_id, live_stream_id, toStartOfMinute(event_time) FROM %s WHERE %s AND (%s)`, table.Name, full, about))
 }
 
@@ -146,13 +146,14 @@ var rolledUp = []string{"comments", "gifts", "room_stats"}
 // their part is merged, and returns when it has. The parts of before are removed
 // by the server some minutes later (old_parts_lifetime).
 func (c *ClickHouse) mutate(ctx context.Context, table, command string) error {
-	if err := c.conn.Exec(ctx, "ALTER TABLE "+table+" "+command); err != nil {
+	if err := c.conn.Exec(ctx, "ALTER TABLE "+c.cluster.changed(table)+" "+command); err != nil {
 		return err
 	}
 	for {
 		var running uint64
 		var failed string
-		err := c.conn.QueryRow(ctx, "SELECT count(), anyIf(latest_fail_reason, latest_fail_reason != '') FROM system.mutations WHERE database = currentDatabase() AND table = ? AND NOT is_done", table).Scan(&running, &failed)
+		err := c.conn.QueryRow(ctx, "SELECT count(), anyIf(latest_fail_reason, latest_fail_reason != '') FROM "+c.cluster.everywhere("system.mutations")+
+			" WHERE database = "+c.cluster.home()+" AND table = ? AND NOT is_done", table).Scan(&running, &failed)
 		switch {
 		case err != nil:
 			return err

@@ -26,6 +26,7 @@ type ClickHouse struct {
 	// loader for ever. What became of the insert is then unknown, and the token
 	// makes it safe to ask again.
 	insertTimeout time.Duration
+	cluster       cluster
 
 	key     *PseudonymKey // nil: none
 	checked atomic.Bool   // that rows with this key may be inserted
@@ -33,7 +34,8 @@ type ClickHouse struct {
 
 // OpenClickHouse prepares connections to the server that dsn names, in
 // clickhouse-go's form: clickhouse://user:password@host:9000/database or
-// http://host:8123/database. One insert may take insertTimeout, 4 minutes when
+// http://host:8123/database; with the parameter cluster=NAME, all nodes of that
+// cluster (see migrations). One insert may take insertTimeout, 4 minutes when
 // that is 0. It does not connect yet.
 func OpenClickHouse(dsn string, insertTimeout time.Duration) (*ClickHouse, error) {
 	options, err := clickhouse.ParseDSN(dsn)
@@ -41,6 +43,7 @@ func OpenClickHouse(dsn string, insertTimeout time.Duration) (*ClickHouse, error
 		// The driver's error repeats the DSN, and with it the password.
 		return nil, fmt.Errorf("the ClickHouse URL cannot be read: it must look like clickhouse://user:password@host:9000/database or http://user:password@host:8123/database")
 	}
+	on := takeCluster(options)
 	if options.Compression == nil && !onLoopback(options.Addr) {
 		options.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
 	}
@@ -49,7 +52,7 @@ func OpenClickHouse(dsn string, insertTimeout time.Duration) (*ClickHouse, error
 	if err != nil {
 		return nil, fmt.Errorf("opening ClickHouse: %w", err)
 	}
-	return &ClickHouse{conn: conn, insertTimeout: cmp.Or(insertTimeout, defaultInsertTimeout)}, nil
+	return &ClickHouse{conn: conn, insertTimeout: cmp.Or(insertTimeout, defaultInsertTimeout), cluster: on}, nil
 }
 
 // onLoopback says whether all addresses are this machine's: compression then
@@ -70,7 +73,8 @@ func (c *ClickHouse) Close() error { return c.conn.Close() }
 // Insert stores the rows as one block under the token. When it answers an
 // error they may be stored all the same; to call it again with the same rows
 // and token stores them once, for as long as the table's
-// non_replicated_deduplication_window reaches back.
+// non_replicated_deduplication_window reaches back. On a cluster they are a block
+// for each shard, and replicated_deduplication_window is what counts.
 func (c *ClickHouse) Insert(ctx context.Context, token string, rows schema.Rows) error {
 	ctx, cancel := context.WithTimeout(ctx, c.insertTimeout)
 	defer cancel()
@@ -126,13 +130,13 @@ func (c *ClickHouse) InsertDeadLetters(ctx context.Context, token string, letter
 }
 
 func (c *ClickHouse) prepare(ctx context.Context, token, table string, columns []string) (driver.Batch, error) {
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(c.cluster.inserting(clickhouse.Settings{
 		"insert_deduplication_token": token,
 		"insert_deduplicate":         1,
 		// On by default since 26.3; we batch ourselves.
 		"async_insert": 0,
-	}))
-	batch, err := c.conn.PrepareBatch(ctx, "INSERT INTO "+table+" ("+strings.Join(columns, ", ")+")")
+	})))
+	batch, err := c.conn.PrepareBatch(ctx, "INSERT INTO "+c.cluster.into(table, columns)+" ("+strings.Join(columns, ", ")+")")
 	if err != nil {
 		return nil, fmt.Errorf("preparing the insert into %s: %w", table, err)
 	}

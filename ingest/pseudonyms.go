@@ -127,7 +127,7 @@ func (c *ClickHouse) CheckPseudonyms(ctx context.Context, key *PseudonymKey, lea
 	}
 	prints, err := noted()
 	if err == nil && len(prints) == 0 && key != nil && learn {
-		if err := c.conn.Exec(ctx, "INSERT INTO pseudonyms (fingerprint) VALUES ("+quoted(key.fingerprint())+")"); err != nil {
+		if err := c.conn.Exec(ctx, "INSERT INTO "+c.cluster.into("pseudonyms", nil)+" (fingerprint) VALUES ("+quoted(key.fingerprint())+")"); err != nil {
 			return fmt.Errorf("noting which key the pseudonyms are made with: %w", err)
 		}
 		prints, err = noted() // another worker's may have been first

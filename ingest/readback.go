@@ -36,10 +36,19 @@ type heardRow struct {
 // readSettings let queries name many keys, and read months apart: an event's
 // time decides its partition.
 func readSettings(ctx context.Context) context.Context {
-	return clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
+	return clickhouse.Context(ctx, clickhouse.WithSettings(reading()))
+}
+
+func reading() clickhouse.Settings {
+	return clickhouse.Settings{
 		"max_query_size": 64 << 20, "max_ast_elements": 10_000_000, "max_expanded_ast_elements": 10_000_000,
 		"do_not_merge_across_partitions_select_final": 1,
-	}))
+	}
+}
+
+// noteSettings are for what notes in rollup_changes whose rollups change.
+func (c *ClickHouse) noteSettings(ctx context.Context) context.Context {
+	return clickhouse.Context(ctx, clickhouse.WithSettings(c.cluster.inserting(reading())))
 }
 
 // stored calls visit with each row, as readers see it, of those lives and
@@ -98,19 +107,19 @@ func (c *ClickHouse) remove(ctx context.Context, table string, rows []heardRow) 
 		for _, row := range part {
 			from, to = min(from, row.at), max(to, row.at)
 		}
-		these := fmt.Sprintf(`%s WHERE event_time BETWEEN %s AND %s
-			AND (session_id, frame_number, toUnixTimestamp64Milli(event_time), event_id) IN (%s)`, table, timeSQL(from), timeSQL(to),
+		these := fmt.Sprintf(` WHERE event_time BETWEEN %s AND %s
+			AND (session_id, frame_number, toUnixTimestamp64Milli(event_time), event_id) IN (%s)`, timeSQL(from), timeSQL(to),
 			list(part, func(row heardRow) string {
 				return fmt.Sprintf("(%d, %d, %d, %d)", row.session, row.number, row.at, row.id)
 			}))
-		settings := clickhouse.Context(readSettings(ctx), clickhouse.WithSettings(clickhouse.Settings{
+		settings := clickhouse.Context(readSettings(ctx), clickhouse.WithSettings(c.cluster.inserting(clickhouse.Settings{
 			"max_query_size": 64 << 20, "max_ast_elements": 10_000_000, "max_expanded_ast_elements": 10_000_000,
 			"lightweight_deletes_sync": 2,
-		}))
+		})))
 		// First said, so that the rollups compute those minutes anew.
-		err := c.conn.Exec(settings, "INSERT INTO rollup_changes (live_id, live_stream_id, minute) SELECT DISTINCT live_id, live_stream_id, toStartOfMinute(event_time) FROM "+these)
+		err := c.conn.Exec(settings, "INSERT INTO rollup_changes (live_id, live_stream_id, minute) SELECT DISTINCT live_id, live_stream_id, toStartOfMinute(event_time) FROM "+table+these)
 		if err == nil {
-			err = c.conn.Exec(settings, "DELETE FROM "+these)
+			err = c.conn.Exec(settings, "DELETE FROM "+c.cluster.changed(table)+these)
 		}
 		if err != nil {
 			return fmt.Errorf("deleting from %s: %w", table, err)

@@ -80,7 +80,7 @@ var (
 )
 
 func (c *ClickHouse) ttls(ctx context.Context) (ttls []tableTTL, err error) {
-	rows, err := c.conn.Query(ctx, "SELECT name, partition_key, engine_full FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' ORDER BY name")
+	rows, err := c.conn.Query(ctx, "SELECT name, partition_key, engine_full FROM system.tables WHERE database = "+c.cluster.home()+" AND engine LIKE '%MergeTree' ORDER BY name")
 	if err != nil {
 		return nil, fmt.Errorf("looking how long rows are kept: %w", err)
 	}
@@ -137,7 +137,7 @@ func (c *ClickHouse) ApplyRetention(ctx context.Context, r Retention, logger *sl
 		default:
 			continue
 		}
-		if err := c.conn.Exec(ctx, "ALTER TABLE "+t.table+" "+alter); err != nil {
+		if err := c.conn.Exec(ctx, "ALTER TABLE "+c.cluster.changed(t.table)+" "+alter); err != nil {
 			errs = append(errs, fmt.Errorf("setting how long rows of %s are kept: %w", t.table, err))
 			continue
 		}
@@ -186,7 +186,7 @@ func (c *ClickHouse) DeleteOlder(ctx context.Context, lives map[string]int) (tab
 		var some uint64
 		err := c.conn.QueryRow(ctx, fmt.Sprintf("SELECT count() FROM (SELECT 1 FROM %s WHERE %s LIMIT 1)", table.Name, old)).Scan(&some)
 		if err == nil && some > 0 {
-			err = c.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s WHERE %s", table.Name, old))
+			err = c.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s WHERE %s", c.cluster.changed(table.Name), old))
 			tables++
 		}
 		if err != nil {

@@ -2,6 +2,8 @@ package migrations
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net"
@@ -16,9 +18,12 @@ import (
 const (
 	unknownTable         = 60
 	unknownDatabase      = 81
+	noElementsInConfig   = 139
+	timeoutExceeded      = 159
 	requiredPassword     = 194
 	accessDenied         = 497
 	authenticationFailed = 516
+	unknownCluster       = 701
 )
 
 // ErrClickHouseAway is in errors of Run, ClickHouse and Check when ClickHouse did
@@ -26,12 +31,16 @@ const (
 var ErrClickHouseAway = errors.New("ClickHouse does not answer")
 
 // openClickHouse does not connect yet.
-func openClickHouse(dsn string) (*target, error) {
+func openClickHouse(dsn string) (*target, error) { return openClickHouseBy(dsn, clickhouse.Connector) }
+
+// openClickHouseBy is openClickHouse with connections of another kind.
+func openClickHouseBy(dsn string, connect func(*clickhouse.Options) driver.Connector) (*target, error) {
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		return nil, &told{"the ClickHouse URL cannot be read: it should look like http://user:password@host:8123/database or clickhouse://user:password@host:9000/database", err}
 	}
 	options.DialTimeout = connectTimeout
+	onCluster := takeCluster(options)
 	// The version table must hold a migration when the next one begins.
 	options.Settings["async_insert"] = 0
 	database := options.Auth.Database
@@ -39,11 +48,34 @@ func openClickHouse(dsn string) (*target, error) {
 		database = "default"
 	}
 	name := fmt.Sprintf("clickhouse at %s, database %s", strings.Join(options.Addr, ","), database)
-	return &target{
-		name: name, dialect: goose.DialectClickHouse, dir: "clickhouse", db: clickhouse.OpenDB(options),
+	t := &target{
+		name: name, dialect: goose.DialectClickHouse, dir: "clickhouse",
 		inGo:    []*goose.Migration{searchMigration()},
 		explain: func(err error) error { return explainClickHouse(name, options.Auth.Username, database, err) },
-	}, nil
+	}
+	if onCluster == "" {
+		t.db = sql.OpenDB(connect(options))
+	} else {
+		t.db, t.cluster = openCluster(options, onCluster, database, connect)
+	}
+	t.ready = func(ctx context.Context) (bool, error) { return t.readyClickHouse(ctx, database) }
+	return t, nil
+}
+
+// readyClickHouse says whether there are tables to look at, and refuses those of
+// a cluster where none was named, and the other way round.
+func (t *target) readyClickHouse(ctx context.Context, database string) (bool, error) {
+	if t.cluster == nil {
+		return true, t.guard(ctx, t.db, database)
+	}
+	if err := t.guard(ctx, t.cluster.whole, database); err != nil {
+		return false, err
+	}
+	exists, err := t.cluster.exists(ctx)
+	if err != nil {
+		return false, t.explain(err)
+	}
+	return exists, nil
 }
 
 // clickHouseCode is the server's error code, 0 when it is not the server's error.
@@ -84,6 +116,12 @@ func adviceClickHouse(code int32, user, database string) string {
 		return ": check user and password in the ClickHouse URL"
 	case unknownDatabase:
 		return fmt.Sprintf(": create it with CREATE DATABASE `%s`", database)
+	case noElementsInConfig:
+		return ": a cluster needs ZooKeeper or ClickHouse Keeper, and distributed_ddl, in the servers' configuration; see docs/cluster.md"
+	case timeoutExceeded:
+		return ": when a node of the cluster is away, start it, and run `ingest migrate` again"
+	case unknownCluster:
+		return ": --clickhouse-cluster must be one of SELECT cluster FROM system.clusters"
 	case accessDenied:
 		return fmt.Sprintf(": user %s needs CREATE TABLE, ALTER, INSERT and SELECT on %s.*, or let its owner run `ingest migrate`", user, database)
 	}

@@ -7,7 +7,10 @@
 // in postgres/ is applied in one transaction. ClickHouse has none: there each
 // statement must do no harm when it is run again (IF NOT EXISTS), stands between
 // StatementBegin and StatementEnd, and the file says NO TRANSACTION. What depends
-// on the server is done in Go; see searchMigration.
+// on the server is done in Go; see searchMigration. It is written for one server;
+// on a cluster it is rendered when it is run.
+//
+// A ClickHouse URL with the parameter cluster=NAME means all nodes of that cluster.
 //
 // Which were applied is kept in a table ingest_migrations in each database. A
 // database that is ahead of this build is left as it is: migrations only add,
@@ -48,12 +51,12 @@ func Run(ctx context.Context, postgresURL, clickHouseDSN string, logger *slog.Lo
 	if err != nil {
 		return err
 	}
-	defer postgres.db.Close()
+	defer postgres.Close()
 	clickHouse, err := openClickHouse(clickHouseDSN)
 	if err != nil {
 		return err
 	}
-	defer clickHouse.db.Close()
+	defer clickHouse.Close()
 	return upLocked(ctx, postgres, logger, postgres, clickHouse)
 }
 
@@ -63,7 +66,7 @@ func Postgres(ctx context.Context, url string, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	defer postgres.db.Close()
+	defer postgres.Close()
 	return upLocked(ctx, postgres, logger, postgres)
 }
 
@@ -74,7 +77,7 @@ func ClickHouse(ctx context.Context, dsn string, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	defer clickHouse.db.Close()
+	defer clickHouse.Close()
 	if _, err := clickHouse.pending(ctx); err != nil {
 		return err
 	}
@@ -96,7 +99,7 @@ func CheckClickHouse(ctx context.Context, dsn string) error {
 	if err != nil {
 		return err
 	}
-	defer clickHouse.db.Close()
+	defer clickHouse.Close()
 	return clickHouse.check(ctx)
 }
 
@@ -106,7 +109,7 @@ func CheckPostgres(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	defer postgres.db.Close()
+	defer postgres.Close()
 	return postgres.check(ctx)
 }
 
@@ -117,8 +120,21 @@ type target struct {
 	dir     string             // in files
 	inGo    []*goose.Migration // those that are no file
 	db      *sql.DB
+	cluster *clickHouseCluster // of ClickHouse, if it is one
+	// ready says whether the database has been made, and refuses one that is not as
+	// it should be; nil: it has.
+	ready func(context.Context) (bool, error)
 	// explain turns an error of the driver into one line that says what to do.
 	explain func(error) error
+}
+
+// Close ends the connections.
+func (t *target) Close() error {
+	err := t.db.Close()
+	if t.cluster != nil {
+		err = errors.Join(err, t.cluster.whole.Close())
+	}
+	return err
 }
 
 // provider's migrations are the files of the target, and those in Go.
@@ -139,6 +155,11 @@ func (t *target) pending(ctx context.Context) ([]*goose.Source, error) {
 	provider, err := t.provider()
 	if err != nil {
 		return nil, err
+	}
+	if t.ready != nil {
+		if made, err := t.ready(ctx); err != nil || !made {
+			return provider.ListSources(), err
+		}
 	}
 	if err := t.db.PingContext(ctx); err != nil {
 		return nil, t.explain(err)
@@ -178,6 +199,11 @@ func (t *target) up(ctx context.Context, logger *slog.Logger) error {
 	provider, err := t.provider()
 	if err != nil {
 		return err
+	}
+	if t.cluster != nil {
+		if err := t.cluster.create(ctx); err != nil {
+			return t.explain(err)
+		}
 	}
 	results, err := provider.Up(ctx)
 	var partial *goose.PartialError

@@ -107,6 +107,9 @@ func (c *runCommand) Run(p *process) (err error) {
 	taking, stopTaking := context.WithCancelCause(p.taking)
 	defer stopTaking(nil)
 	if c.Embedded {
+		if c.ClickhouseCluster != "" {
+			return exitError{exitUsage, "--clickhouse-cluster is for a ClickHouse of yours (--clickhouse), not for --embedded"}
+		}
 		engines, err := startEngines(p.taking, c.engineFlags, p.logger)
 		if err != nil {
 			return err

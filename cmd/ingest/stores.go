@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -27,8 +28,9 @@ type engineFlags struct {
 
 // storeFlags say where Postgres and ClickHouse are.
 type storeFlags struct {
-	Postgres   string `help:"URL of your Postgres: postgres://user:password@host/database. Put it into the environment when it holds a password." placeholder:"URL"`
-	Clickhouse string `name:"clickhouse" help:"URL of your ClickHouse: clickhouse://user:password@host:9000/database or http://…:8123/database." placeholder:"URL"`
+	Postgres          string `help:"URL of your Postgres: postgres://user:password@host/database. Put it into the environment when it holds a password." placeholder:"URL"`
+	Clickhouse        string `name:"clickhouse" help:"URL of your ClickHouse: clickhouse://user:password@host:9000/database or http://…:8123/database." placeholder:"URL"`
+	ClickhouseCluster string `help:"Name of your ClickHouse cluster, as in system.clusters: the tables are then replicated and spread over its shards, by room." placeholder:"NAME"`
 }
 
 // pseudonymFlags say which pseudonyms people have in the tables.
@@ -122,8 +124,13 @@ func storesFile(dataDir string) string { return filepath.Join(dataDir, "engines.
 
 // locate answers the databases that the flags name or, where they name none,
 // the embedded ones that run on the data folder.
-func (f storeFlags) locate(dataDir string) (stores, error) {
-	found := stores{Postgres: f.Postgres, ClickHouse: f.Clickhouse}
+func (f storeFlags) locate(dataDir string) (found stores, err error) {
+	found = stores{Postgres: f.Postgres, ClickHouse: f.Clickhouse}
+	if f.ClickhouseCluster != "" {
+		if found.ClickHouse, err = onCluster(f.Clickhouse, f.ClickhouseCluster); err != nil {
+			return stores{}, err
+		}
+	}
 	if found.Postgres != "" && found.ClickHouse != "" {
 		return found, nil
 	}
@@ -145,6 +152,22 @@ func (f storeFlags) locate(dataDir string) (stores, error) {
 		found.ClickHouse, found.HTTP = embedded.ClickHouse, embedded.HTTP
 	}
 	return found, nil
+}
+
+// onCluster adds the cluster to a ClickHouse URL.
+func onCluster(clickHouse, name string) (string, error) {
+	if clickHouse == "" {
+		return "", errors.New("--clickhouse-cluster needs --clickhouse URL (or INGEST_CLICKHOUSE), of any node of the cluster")
+	}
+	u, err := url.Parse(clickHouse)
+	if err != nil {
+		// The error quotes the URL, with its password.
+		return "", errors.New("the ClickHouse URL cannot be read: it must look like clickhouse://user:password@host:9000/database or http://user:password@host:8123/database")
+	}
+	query := u.Query()
+	query.Set("cluster", name)
+	u.RawQuery = query.Encode()
+	return u.String(), nil
 }
 
 // requirePostgres is locate for commands that need Postgres.
