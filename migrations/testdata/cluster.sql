@@ -68,11 +68,12 @@ CREATE TABLE IF NOT EXISTS gift_catalogue ON CLUSTER 'production'
     virtual_price  UInt32                 COMMENT 'The price that is shown for gifts that are not paid in 快币.' CODEC(ZSTD(1)),
     max_batch_size UInt32                 COMMENT 'How many can be sent at once.' CODEC(ZSTD(1)),
     can_combo      Bool                   COMMENT 'Whether sends add up to a combo.' CODEC(ZSTD(1)),
-    picture        String                 COMMENT 'Address of its picture.' CODEC(ZSTD(1)),
+    picture        String                 COMMENT 'Address of its picture as it was then; another address alone makes no row.' CODEC(ZSTD(1)),
     inserted_at    DateTime64(3, 'UTC')   DEFAULT now64(3) COMMENT 'When the row was inserted: of two rows with the same key the later one stays.' CODEC(ZSTD(1))
 )
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/everywhere/{database}/gift_catalogue', '{shard}-{replica}', inserted_at)
 ORDER BY (gift_id, seen_at, source)
+SETTINGS replicated_deduplication_window_seconds = 604800, replicated_deduplication_window = 100
 COMMENT 'What the lists of gifts said, with the history of prices. Read the view gift_prices to look one up.';
 -- 00023_gift_catalogue.sql, in kslive
 CREATE OR REPLACE TABLE gift_catalogue ON CLUSTER 'production' AS `kslive_local`.gift_catalogue ENGINE = Merge('kslive_local', '^gift_catalogue$') COMMENT 'What the lists of gifts said.';
@@ -110,10 +111,11 @@ COMMENT 'What happened in a room in the seconds before a moment, such as a peak 
 -- 00026_rollups.sql, in kslive_local
 CREATE MATERIALIZED VIEW IF NOT EXISTS watching_rollup_refresh ON CLUSTER 'production' REFRESH EVERY 1 MINUTE APPEND TO watching_rollup AS
 WITH
-    (SELECT max(computed_at) FROM watching_rollup) AS before,
+    (SELECT max(seen_until) FROM watching_rollup) AS before,
+    (SELECT if(count() < 2000000, now64(3), max(inserted_at)) FROM (SELECT inserted_at FROM room_stats WHERE inserted_at > before AND display_watching_count != '' ORDER BY inserted_at LIMIT 2000000)) AS until,
     changed AS
     (
-        SELECT DISTINCT live_id, live_stream_id, toStartOfMinute(event_time) AS minute FROM room_stats WHERE inserted_at > before - INTERVAL 5 MINUTE
+        SELECT DISTINCT live_id, live_stream_id, toStartOfMinute(event_time) AS minute FROM room_stats WHERE inserted_at > before - INTERVAL 5 MINUTE AND inserted_at <= until
         UNION DISTINCT
         SELECT live_id, live_stream_id, minute FROM rollup_changes WHERE inserted_at > before - INTERVAL 1 HOUR
     )
@@ -123,12 +125,13 @@ SELECT
     sum(m.watching_max) AS watching_max,
     sum(m.watching) AS watching,
     max(m.exact) AS exact,
-    now64(3) AS computed_at
+    now64(3) AS computed_at,
+    until AS seen_until
 FROM
 (
     SELECT live_id, live_stream_id, minute, watching_min, watching_max, watching, exact FROM watching_by_minute WHERE (live_id, live_stream_id, minute) IN (SELECT live_id, live_stream_id, minute FROM changed)
     UNION ALL
-    -- For minutes in which nothing is left.
+    -- For those in which nothing is left.
     SELECT live_id, live_stream_id, minute, 0 AS watching_min, 0 AS watching_max, 0 AS watching, false AS exact FROM rollup_changes WHERE inserted_at > before - INTERVAL 1 HOUR
 ) AS m
 GROUP BY live_id, live_stream_id, minute
