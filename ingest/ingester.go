@@ -123,12 +123,16 @@ func (i *Ingester) Run(taking, working context.Context) error {
 	listening.Go(func() { i.o.Lives.Listen(listen, i.wakeUp) })
 	accounts := accountsTender{client: i.o.Client, lives: i.o.Lives, logger: i.o.Logger}
 	listening.Go(func() { accounts.run(listen, working) })
+	// Reading the lists of gifts ends before the rooms are left.
+	reading, stopReading := context.WithCancel(taking)
+	defer stopReading()
 	if i.o.Gifts != nil {
 		gifts := catalogue{client: i.o.Client, lives: i.o.Lives, store: i.o.Gifts, logger: i.o.Logger}
-		listening.Go(func() { gifts.run(taking) })
+		listening.Go(func() { gifts.run(reading) })
 	}
 
 	failed := i.claimRooms(taking, loaded)
+	stopReading()
 	if failed == nil && i.failed == nil && i.o.HandoverTimeout > 0 {
 		failed = i.handOver(working, loaded)
 	}

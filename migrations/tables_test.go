@@ -74,7 +74,7 @@ func TestTablesAreTheSchema(t *testing.T) {
 		SELECT table, arrayMap(c -> c.2, arraySort(groupArray((position, name))))
 		FROM system.columns WHERE database = currentDatabase()
 			AND table NOT IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine IN ('View', 'MaterializedView'))
-			AND NOT match(table, '_rollup(_hour)?$|^rollup_changes$|^gift_catalogue$')
+			AND NOT match(table, '_rollup(_hour)?$|^rollup_changes$|^gift_catalogue$|^pseudonyms$')
 		GROUP BY table`)
 	if err != nil {
 		t.Fatal(err)

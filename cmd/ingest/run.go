@@ -143,8 +143,11 @@ func (c *runCommand) Run(p *process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, pipeline.Close()) }()
-	// While ClickHouse is away, the loader asks.
-	if err := pipeline.clickhouse.CheckPseudonyms(p.taking, key, true); errors.Is(err, ingest.ErrPseudonyms) {
+	// While ClickHouse is away, or hangs, the loader asks.
+	asking, cancel := context.WithTimeout(p.taking, 10*time.Second)
+	err = pipeline.clickhouse.CheckPseudonyms(asking, key, true)
+	cancel()
+	if errors.Is(err, ingest.ErrPseudonyms) {
 		return err
 	}
 	if c.HTTPListen != "" {

@@ -34,6 +34,7 @@ CREATE TABLE erasures (
     finished_at  timestamptz
 );
 COMMENT ON TABLE erasures IS 'People who are being erased (ingest erase), and when that was done. Written by ingest only.';
+COMMENT ON COLUMN erasures.id IS 'Which erasure.';
 COMMENT ON COLUMN erasures.users IS 'Their IDs; empty when it is finished: nothing here tells who it was.';
 COMMENT ON COLUMN erasures.names IS 'Names under which they were found; empty when it is finished.';
 COMMENT ON COLUMN erasures.skip IS 'Names that are not looked for, because they are also words; empty when it is finished.';
