@@ -217,30 +217,34 @@ COMMENT 'Each broadcast that was heard, in one line. What it was before the firs
 -- +goose StatementBegin
 CREATE VIEW IF NOT EXISTS retention AS
 SELECT
-    live_id, live_stream_id, began,
-    count() AS chatters,
-    countIf(NOT before) AS new_chatters,
-    countIf(before) AS returning_chatters,
-    countIf(last_time = number - 1) AS from_the_last,
-    any(chatters_before) AS chatters_of_the_last,
+    live_id, live_stream_id, began, chatters, new_chatters, returning_chatters, from_the_last,
+    lagInFrame(chatters) OVER (PARTITION BY live_id ORDER BY number ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS chatters_of_the_last,
     if(chatters_of_the_last > 0, from_the_last / chatters_of_the_last, NULL) AS retained
 FROM
 (
     SELECT
-        live_id, live_stream_id, user_id, number, began, chatters_before,
-        lagInFrame(toNullable(number)) OVER (PARTITION BY live_id, user_id ORDER BY number ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS last_time,
-        last_time IS NOT NULL AS before
-    FROM (SELECT live_id, live_stream_id, user_id FROM chatters GROUP BY live_id, live_stream_id, user_id) AS u
-    INNER JOIN
+        live_id, live_stream_id, began, number,
+        count() AS chatters,
+        countIf(last_time IS NULL) AS new_chatters,
+        countIf(last_time IS NOT NULL) AS returning_chatters,
+        countIf(last_time = number - 1) AS from_the_last
+    FROM
     (
         SELECT
-            live_id, live_stream_id, began,
-            row_number() OVER (PARTITION BY live_id ORDER BY began, live_stream_id) AS number,
-            lagInFrame(people) OVER (PARTITION BY live_id ORDER BY began, live_stream_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS chatters_before
-        FROM (SELECT live_id, live_stream_id, min(first_comment) AS began, uniqExact(user_id) AS people FROM chatters GROUP BY live_id, live_stream_id)
-    ) AS b USING (live_id, live_stream_id)
+            live_id, live_stream_id, began, number,
+            lagInFrame(toNullable(number)) OVER (PARTITION BY live_id, user_id ORDER BY number ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS last_time
+        FROM
+        (
+            SELECT live_id, live_stream_id, user_id, began, dense_rank() OVER (PARTITION BY live_id ORDER BY began, live_stream_id) AS number
+            FROM
+            (
+                SELECT live_id, live_stream_id, user_id, min(first_comment) OVER (PARTITION BY live_id, live_stream_id) AS began
+                FROM (SELECT live_id, live_stream_id, user_id, min(c.event_time) AS first_comment FROM comments_unique AS c WHERE show_type != 'hidden' AND user_id != '' GROUP BY live_id, live_stream_id, user_id)
+            )
+        )
+    )
+    GROUP BY live_id, live_stream_id, began, number
 )
-GROUP BY live_id, live_stream_id, began
 COMMENT 'How many of those who commented in a broadcast were new to the room, had commented in any earlier one, and in the one just before; retained is the share of the people of that one who came back. Example: SELECT began, chatters, new_chatters, retained FROM retention WHERE live_id = ''3xabcdefgh23456'' ORDER BY began'
 -- +goose StatementEnd
 
