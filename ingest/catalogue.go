@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	mathrand "math/rand/v2"
 	"strings"
 	"time"
 
@@ -180,9 +179,4 @@ func (k *catalogue) keep(ctx context.Context, fresh []gift, first []uint32) erro
 // retryWait is how long to wait after a failure that followed on others.
 func retryWait(failures int) time.Duration {
 	return jittered(min(catalogueRetry<<min(failures, 10), catalogueEvery), 0.2)
-}
-
-// jittered is d, up to a share of it shorter or longer.
-func jittered(d time.Duration, share float64) time.Duration {
-	return time.Duration(float64(d) * (1 + share*(2*mathrand.Float64()-1)))
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -54,7 +55,7 @@ func (m masker) unknown(data []byte, depth int) {
 }
 
 func (m masker) text(text []byte) {
-	for _, mask := range append(m.Names, m.IDs...) {
+	for _, mask := range slices.Concat(m.Names, m.IDs) {
 		if len(mask) < minRaw && !printable(text) {
 			continue
 		}

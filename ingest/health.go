@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"math/rand/v2"
 	"time"
 )
 
@@ -42,8 +41,7 @@ func (h *health) backOff(now time.Time, t trouble) {
 	if h.state != t.state || now.Sub(h.until) > maxRest {
 		h.refusals = 0
 	}
-	rest := firstRest << min(h.refusals, 10)
-	rest = time.Duration(float64(min(rest, maxRest)) * (0.8 + 0.4*rand.Float64()))
+	rest := jittered(min(firstRest<<min(h.refusals, 10), maxRest), 0.2)
 	*h = health{
 		state: t.state, reason: t.reason, since: now, until: now.Add(max(rest, t.retryAfter)),
 		refusals: h.refusals + 1, call: t.call,

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -96,7 +97,7 @@ func (l *Lives) Release(ctx context.Context, id, epoch int64, last Report) error
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("releasing a live: %w", explainPostgres(l.pool.Config().ConnConfig, ctx.Err()))
 	}
 	if !r.locked {
 		return r.err

@@ -13,7 +13,8 @@ type better struct {
 
 // seekBetter looks the room up from time to time, at once when there are other
 // accounts, and when its broadcast is said to be over, and tells what is to be
-// known: a socket, or that the live has ended. That we are refused more than the history of comments is nothing new.
+// known: a socket, or that the live has ended. That we are refused more than the
+// history of comments is nothing new.
 func (r *room) seekBetter(ctx context.Context) *better {
 	ctx, cancel := context.WithCancel(ctx)
 	b, done := &better{found: make(chan Resolution, 1)}, make(chan struct{})

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"math/rand/v2"
 	"time"
 )
 
@@ -126,5 +125,5 @@ func (d RetryDelays) With(changed RetryDelays) RetryDelays {
 // After returns the delay for s, up to a fifth shorter or longer so that rooms
 // refused together do not come back together. It is 0 for a state not in d.
 func (d RetryDelays) After(s State) time.Duration {
-	return time.Duration(float64(d[s]) * (0.8 + 0.4*rand.Float64()))
+	return jittered(d[s], 0.2)
 }
