@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"reflect"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -91,7 +92,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	parser, err := kong.New(&c,
 		kong.Name("ingest"), kong.Description(description), kong.DefaultEnvars("INGEST"),
 		kong.Writers(stdout, stderr), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Exit(func(int) { help = true }),
+		kong.Exit(func(int) { help = true }), kong.NamedMapper("path", kong.MapperFunc(decodePath)),
 	)
 	if err != nil {
 		fmt.Fprintln(stderr, "ingest:", err)
@@ -125,6 +126,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stderr, "ingest:", err)
 		return exitFailed
 	}
+}
+
+// decodePath reads a path. An empty one, of a variable that is set to nothing, is
+// none; kong's own would make it the current folder.
+func decodePath(ctx *kong.DecodeContext, target reflect.Value) error {
+	var path string
+	if err := ctx.Scan.PopValueInto("file", &path); err != nil {
+		return err
+	}
+	if path != "" && path != "-" {
+		path = kong.ExpandPath(path)
+	}
+	target.SetString(path)
+	return nil
 }
 
 // signalContexts makes the two contexts of process. stop ends both and must be
