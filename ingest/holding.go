@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -196,7 +197,8 @@ func (p *pendingChanges) restore(changes []StateChange) {
 }
 
 // tellStates writes the rooms' new states to live_state. What a successor knows
-// is told when it is the owner.
+// is told when it is the owner, and what could not be told now, as the row was
+// locked, with the next poll.
 func (i *Ingester) tellStates(ctx context.Context) error {
 	changes := i.changes.take(func(id int64) bool {
 		h := i.holdings[id]
@@ -205,9 +207,10 @@ func (i *Ingester) tellStates(ctx context.Context) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	err := i.o.Lives.Report(ctx, changes)
-	if err != nil {
-		i.changes.restore(changes)
-	}
+	unwritten, err := i.o.Lives.Report(ctx, changes)
+	i.changes.restore(slices.DeleteFunc(unwritten, func(c StateChange) bool {
+		h := i.holdings[c.ID]
+		return h == nil || h.live.Epoch != c.Epoch
+	}))
 	return err
 }

@@ -264,31 +264,20 @@ func (i *Ingester) heldBack() error {
 	return i.paused
 }
 
-// renew prolongs the registration and all leases; rooms whose lease is lost are
-// closed.
+// renew prolongs the registration and the leases. One that was not prolonged is
+// trusted for as long as it was: its row may have been locked for a moment, and
+// the next poll tells which are lost.
 func (i *Ingester) renew(ctx context.Context) {
 	held := i.epochs((*holding).owned)
 	kept, trustedUntil, err := i.o.Lives.Renew(ctx, held, i.capacity())
 	switch {
 	case errors.Is(err, ErrNameTaken):
 		i.failed = err
-		return
-	case err != nil:
-		if ctx.Err() == nil {
-			i.o.Logger.Error("leases cannot be renewed; rooms are closed when they end", "rooms", len(held), "err", err)
-		}
-		return
+	case err != nil && ctx.Err() == nil:
+		i.o.Logger.Error("leases cannot be renewed; rooms are closed when they end", "rooms", len(held), "err", err)
 	}
-	for id := range held {
-		switch h := i.holdings[id]; {
-		case kept[id]:
-			h.trust(trustedUntil)
-		case h.offered:
-			// A successor may have had the row locked. The next poll tells; until
-			// then the lease is trusted for as long as it was.
-		default:
-			h.lose()
-		}
+	for _, id := range kept {
+		i.holdings[id].trust(trustedUntil)
 	}
 }
 

@@ -56,7 +56,7 @@ func claimOne(t *testing.T, l *Lives) Live {
 func tellLive(t *testing.T, l *Lives, live Live, stream string) {
 	t.Helper()
 	report := Report{State: StateLive, LiveStreamID: stream}
-	if err := l.Report(t.Context(), []StateChange{{ID: live.ID, Epoch: live.Epoch, Report: report}}); err != nil {
+	if _, err := l.Report(t.Context(), []StateChange{{ID: live.ID, Epoch: live.Epoch, Report: report}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ func newHandover(t *testing.T) *handover {
 	h := &handover{T: t, owner: openLives(t, database, "owner"), heir: openLives(t, database, "heir"), third: openLives(t, database, "third")}
 	execute(t, h.owner, "INSERT INTO lives (live_id) VALUES ('a')")
 	h.held = claim(t, h.owner, 1)[0]
-	if err := h.owner.Report(t.Context(), []StateChange{{ID: h.held.ID, Epoch: h.held.Epoch, Report: Report{State: StateLive, Author: "主播"}}}); err != nil {
+	if _, err := h.owner.Report(t.Context(), []StateChange{{ID: h.held.ID, Epoch: h.held.Epoch, Report: Report{State: StateLive, Author: "主播"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.succeed(h.heir); len(got) > 0 {
@@ -71,7 +72,7 @@ func (h *handover) keeps() bool {
 	if err != nil {
 		h.Fatal(err)
 	}
-	return kept[h.held.ID]
+	return slices.Contains(kept, h.held.ID)
 }
 
 // lost says whether a worker is told that another one has its slot.
@@ -92,7 +93,7 @@ func TestHandOver(t *testing.T) {
 		t.Errorf("two successors: %v", got)
 	}
 	// The successor is not the owner yet.
-	if err := h.heir.Report(t.Context(), []StateChange{{ID: h.entering.ID, Epoch: h.entering.Epoch, Report: Report{State: StateConnecting}}}); err != nil {
+	if _, err := h.heir.Report(t.Context(), []StateChange{{ID: h.entering.ID, Epoch: h.entering.Epoch, Report: Report{State: StateConnecting}}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.heir.Release(t.Context(), h.entering.ID, h.entering.Epoch, Report{State: StateOffline}); err != nil {
@@ -114,7 +115,7 @@ func TestHandOver(t *testing.T) {
 	if h.keeps() || !h.lost(h.owner, h.held) || h.lost(h.heir, h.entering) {
 		t.Error("the slot is the heir's")
 	}
-	if err := h.owner.Report(t.Context(), []StateChange{{ID: h.held.ID, Epoch: h.held.Epoch, Report: Report{State: StateOffline}}}); err != nil {
+	if _, err := h.owner.Report(t.Context(), []StateChange{{ID: h.held.ID, Epoch: h.held.Epoch, Report: Report{State: StateOffline}}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.owner.Release(t.Context(), h.held.ID, h.held.Epoch, Report{State: StateStopped}); err != nil {

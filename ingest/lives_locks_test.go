@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,14 +47,14 @@ func TestOpenTransaction(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), callTimeout/2)
 			defer cancel()
 			kept, _, err := l.Renew(ctx, epochs, 1000)
-			if err != nil || kept[held["a"].ID] || !kept[held["b"].ID] {
+			if err != nil || slices.Contains(kept, held["a"].ID) || !slices.Contains(kept, held["b"].ID) {
 				t.Errorf("kept %v, %v; want b and not a", kept, err)
 			}
 			var changes []StateChange
 			for _, live := range held {
 				changes = append(changes, StateChange{ID: live.ID, Epoch: live.Epoch, Report: Report{State: StateLive}})
 			}
-			if err := l.Report(ctx, changes); err != nil {
+			if _, err := l.Report(ctx, changes); err != nil {
 				t.Error(err)
 			}
 			if got := status(t, l, "b").State; got != "live" {
@@ -132,7 +133,7 @@ func TestTakenOver(t *testing.T) {
 	silent, heir := openLives(t, database, "silent"), openLives(t, database, "heir")
 	execute(t, heir, "INSERT INTO lives (live_id) VALUES ('a')")
 	held := claim(t, silent, 1)[0]
-	if err := silent.Report(t.Context(), []StateChange{{ID: held.ID, Epoch: held.Epoch, Report: Report{State: StateLive}}}); err != nil {
+	if _, err := silent.Report(t.Context(), []StateChange{{ID: held.ID, Epoch: held.Epoch, Report: Report{State: StateLive}}}); err != nil {
 		t.Fatal(err)
 	}
 	execute(t, heir, "UPDATE live_state SET lease_until = now()")
@@ -185,7 +186,7 @@ func TestOddTexts(t *testing.T) {
 	if len(byText) != 3 || byText["a"].Endpoint != nil || byText["b"].Endpoint.Token != "t" || byText["c"].Endpoint.Validate() == nil {
 		t.Errorf("claimed %v", byText)
 	}
-	if err := l.Report(t.Context(), changes); err != nil {
+	if _, err := l.Report(t.Context(), changes); err != nil {
 		t.Fatal(err)
 	}
 	got := status(t, l, "b")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestNameIsTaken(t *testing.T) {
 		t.Errorf("claimed %v without being registered", got)
 	}
 	kept, _, err := first.Renew(t.Context(), map[int64]int64{held.ID: held.Epoch}, 1000)
-	if err != nil || !kept[held.ID] {
+	if err != nil || !slices.Contains(kept, held.ID) {
 		t.Errorf("the refused one took something from the first: %v, %v", kept, err)
 	}
 
@@ -50,7 +51,7 @@ func TestNameIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept, _, err = second.Renew(t.Context(), map[int64]int64{now[0].ID: now[0].Epoch}, 10)
-	if err != nil || !kept[now[0].ID] {
+	if err != nil || !slices.Contains(kept, now[0].ID) {
 		t.Errorf("the displaced one has taken a room from the second: %v, %v", kept, err)
 	}
 }
@@ -94,7 +95,7 @@ func TestOpenTransactionOnWorkers(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), callTimeout/2)
 	defer cancel()
 	kept, _, err := l.Renew(ctx, map[int64]int64{held.ID: held.Epoch}, 1000)
-	if err != nil || !kept[held.ID] {
+	if err != nil || !slices.Contains(kept, held.ID) {
 		t.Errorf("kept %v, %v", kept, err)
 	}
 }

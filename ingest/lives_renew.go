@@ -27,55 +27,30 @@ WITH me AS (
 )
 SELECT ARRAY(SELECT live FROM renewed), EXISTS (SELECT FROM workers WHERE name = $3 AND instance = $5)`
 
-// busyPause is how long to wait before rows that may have been locked are tried
-// again: longer than a statement of a worker takes.
-const busyPause = 100 * time.Millisecond
-
 // Renew prolongs the registration, with a new capacity, and the leases in held,
 // which has the epoch by row ID. Those in kept may be trusted until
-// trustedUntil; the others are lost: another worker has the row, or may have it
-// soon, or somebody is just deleting it or giving it another endpoint. A
-// registration that is gone is made anew; the error is ErrNameTaken when another
-// process has taken the name.
-func (l *Lives) Renew(ctx context.Context, held map[int64]int64, capacity int) (kept map[int64]bool, trustedUntil time.Time, err error) {
+// trustedUntil; the others for as long as before: somebody had the row locked,
+// another worker for a moment or a person who is deleting it, or the lease is
+// lost, which Unwanted tells. A registration that is gone is made anew; the error
+// is ErrNameTaken when another process has taken the name.
+func (l *Lives) Renew(ctx context.Context, held map[int64]int64, capacity int) (kept []int64, trustedUntil time.Time, err error) {
 	trustedUntil = l.TrustedUntil(time.Now())
-	kept = make(map[int64]bool, len(held))
+	ids, epochs := make([]int64, 0, len(held)), make([]int64, 0, len(held))
+	for id, epoch := range held {
+		ids, epochs = append(ids, id), append(epochs, epoch)
+	}
 	err = l.call(ctx, "renewing leases", func(ctx context.Context) error {
-		if err := l.renew(ctx, held, kept, capacity); err != nil || len(kept) == len(held) {
-			return err
+		var registered bool
+		err := l.pool.QueryRow(ctx, renewSQL, ids, epochs, l.worker, l.lease, l.instance, capacity).Scan(&kept, &registered)
+		if err == nil && !registered {
+			err = l.register(ctx, capacity, false)
 		}
-		if !sleep(ctx, busyPause) {
-			return ctx.Err()
-		}
-		return l.renew(ctx, held, kept, capacity)
+		return err
 	})
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	return kept, trustedUntil, nil
-}
-
-// renew tries to renew what is in held and not in kept, and adds to kept.
-func (l *Lives) renew(ctx context.Context, held map[int64]int64, kept map[int64]bool, capacity int) error {
-	ids, epochs := []int64{}, []int64{}
-	for id, epoch := range held {
-		if !kept[id] {
-			ids, epochs = append(ids, id), append(epochs, epoch)
-		}
-	}
-	var renewed []int64
-	var registered bool
-	err := l.pool.QueryRow(ctx, renewSQL, ids, epochs, l.worker, l.lease, l.instance, capacity).Scan(&renewed, &registered)
-	if err != nil {
-		return err
-	}
-	for _, id := range renewed {
-		kept[id] = true
-	}
-	if !registered {
-		return l.register(ctx, capacity, false)
-	}
-	return nil
 }
 
 // A successor's claim has the epoch that its row will have.

@@ -75,7 +75,7 @@ func TestStatusOfReplicas(t *testing.T) {
 	}
 	report := func(l *Lives, live Live, state State) {
 		t.Helper()
-		if err := l.Report(t.Context(), []StateChange{{ID: live.ID, Epoch: live.Epoch, Report: Report{State: state}}}); err != nil {
+		if _, err := l.Report(t.Context(), []StateChange{{ID: live.ID, Epoch: live.Epoch, Report: Report{State: state}}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -50,32 +52,27 @@ WITH news AS (
 )
 SELECT live FROM told`
 
-// Report writes the states of rooms. Of several changes of one row the last
-// counts; those of rows that this worker does not hold any more do not. A row
-// that somebody is just deleting or giving another endpoint keeps its old state:
-// its room is about to be left.
-func (l *Lives) Report(ctx context.Context, changes []StateChange) error {
+// Report writes the states of rooms, and returns those that were not written:
+// the row is locked just now, perhaps by a person who deletes it or gives it
+// another endpoint, or this worker does not hold it any more. Of several changes
+// of one row the last counts.
+func (l *Lives) Report(ctx context.Context, changes []StateChange) (unwritten []StateChange, err error) {
 	news := make(map[int64]StateChange, len(changes))
 	for _, change := range changes {
 		news[change.ID] = change
 	}
-	return l.call(ctx, "writing the states of lives", func(ctx context.Context) error {
-		if err := l.report(ctx, news); err != nil || len(news) == 0 {
-			return err
-		}
-		if !sleep(ctx, busyPause) {
-			return ctx.Err()
-		}
-		err := l.report(ctx, news)
-		for _, change := range news {
-			l.logger.Debug("state not written: the row is locked, or not held any more", "live", change.ID, "state", change.State)
+	err = l.call(ctx, "writing the states of lives", func(ctx context.Context) error {
+		written, err := l.report(ctx, news)
+		for _, id := range written {
+			delete(news, id)
 		}
 		return err
 	})
+	return slices.Collect(maps.Values(news)), err
 }
 
-// report writes news, and takes out of it what was written.
-func (l *Lives) report(ctx context.Context, news map[int64]StateChange) error {
+// report writes news, and returns the rows that were written.
+func (l *Lives) report(ctx context.Context, news map[int64]StateChange) (written []int64, err error) {
 	var (
 		ids, epochs                               []int64
 		codes                                     []int32
@@ -91,13 +88,9 @@ func (l *Lives) report(ctx context.Context, news map[int64]StateChange) error {
 	}
 	rows, err := l.pool.Query(ctx, reportSQL, ids, epochs, states, reasons, codes, streams, authors, titles, l.worker, vias, accounts)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	written, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	for _, id := range written {
-		delete(news, id)
-	}
-	return err
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
 // maxText bounds a text in live_state, in bytes.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// One worker's calls take time in proportion to its rooms: none of the
-// statements may compare every row with every other.
+// One worker holds ten thousand rooms: each statement is over within callTimeout,
+// which none that compares every row with every other is.
 func TestManyLives(t *testing.T) {
 	const rows = 10_000
 	database := newDatabase(t)
@@ -55,7 +55,10 @@ func TestManyLives(t *testing.T) {
 			lives, err := l.Claim(t.Context(), Claims{Limit: rows, Except: ids})
 			return rows - len(lives), err
 		}},
-		{"report", func() (int, error) { return rows, l.Report(t.Context(), changes) }},
+		{"report", func() (int, error) {
+			unwritten, err := l.Report(t.Context(), changes)
+			return rows - len(unwritten), err
+		}},
 		{"offer", func() (int, error) {
 			chosen, err := l.Offer(t.Context(), gifts, []string{"heir"}, rows)
 			return len(chosen), err
@@ -80,13 +83,9 @@ func TestManyLives(t *testing.T) {
 	for _, step := range steps {
 		start := time.Now()
 		got, err := step.call()
-		took := time.Since(start)
-		t.Logf("%s: %v", step.name, took)
+		t.Logf("%s: %v", step.name, time.Since(start))
 		if err != nil || got != rows {
 			t.Fatalf("%s: %d rows, %v", step.name, got, err)
-		}
-		if took > 4*time.Second { // a few hundred ms, and slack for a busy machine; quadratic is twice this
-			t.Errorf("%s took %v", step.name, took)
 		}
 	}
 }

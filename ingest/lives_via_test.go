@@ -16,7 +16,7 @@ func TestViaIsToldAndReleased(t *testing.T) {
 		}
 	}
 	expect(StateQueued, "", "")
-	err := l.Report(t.Context(), []StateChange{{ID: live.ID, Epoch: live.Epoch, Report: Report{State: StateRecall, Via: ViaRecall, Account: "main"}}})
+	_, err := l.Report(t.Context(), []StateChange{{ID: live.ID, Epoch: live.Epoch, Report: Report{State: StateRecall, Via: ViaRecall, Account: "main"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

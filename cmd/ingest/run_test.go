@@ -87,6 +87,41 @@ func liveStatus(t *testing.T, s *setting, liveID, column string) (value string) 
 	return value
 }
 
+// A row that is locked for longer than it takes to renew leases costs neither its
+// room nor what the room has to say meanwhile.
+func TestLockedRow(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 13, Rate: 50, PushEvery: 100 * time.Millisecond})
+	ids := s.rooms(t, 1)
+	if err := s.simulator.SetFaults(ids[0], simulator.Faults{AckDelay: 3 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	insertLives(t, s, ids)
+	run := s.startRun(t, s.engines.ClickHouse, "--worker=w", "--lease=15s")
+	eventually(t, "the room is entered", func() bool { return liveStatus(t, s, ids[0], "state") == "connecting" })
+	conn, err := pgx.Connect(t.Context(), s.engines.Postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), "BEGIN; SELECT FROM live_state FOR UPDATE; SELECT pg_sleep(6)"); err != nil {
+		t.Fatal(err)
+	}
+	if state := liveStatus(t, s, ids[0], "state"); state != "connecting" {
+		t.Fatalf("the room is %s, although its row was locked", state)
+	}
+	if _, err := conn.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the row says that the room is heard", hear(t, s, map[string]int{"w": 1}))
+	eventually(t, "rows are stored", func() bool { return s.audit(t).Stored > 500 })
+	s.simulator.StopPushing()
+	run.stop()
+	requireOnce(t, s)
+	if n := s.count(t, "coverage FINAL"); n != 1 {
+		t.Errorf("it took %d connections", n)
+	}
+}
+
 // A worker that is killed has lost no frame that was in its spool, and after
 // its next start nothing is there twice.
 func TestKillNine(t *testing.T) {

@@ -15,12 +15,12 @@ import (
 const ending = 1000
 
 // roomScenarios break the rooms' sockets. Whatever was written to one must be
-// stored.
+// stored, unless the worker had left it.
 func roomScenarios() []*scenario {
 	return []*scenario{
 		{name: "rooms-cut", breaks: "connections end without a close message", short: true, inject: cutRooms},
-		faulty("rooms-half-open", "connections are half-open: nothing is sent, read or closed", simulator.Faults{HalfOpen: true}, false),
-		faulty("rooms-silent", "connections stay open and say nothing", simulator.Faults{Silence: true}, false),
+		deserted(faulty("rooms-half-open", "connections are half-open: nothing is sent, read or closed", simulator.Faults{HalfOpen: true}, false)),
+		deserted(faulty("rooms-silent", "connections stay open and say nothing", simulator.Faults{Silence: true}, false)),
 		faulty("rooms-late-ack", "the answer to an entry comes 3 s late", simulator.Faults{AckDelay: 3 * time.Second}, true),
 		faulty("rooms-no-ack", "the answer to an entry does not come within the worker's patience", simulator.Faults{AckDelay: 30 * time.Second}, true),
 		faulty("rooms-heartbeat", "heartbeats are not answered", simulator.Faults{IgnoreHeartbeats: true}, false),
@@ -58,6 +58,13 @@ func faulty(name, breaks string, faults simulator.Faults, cut bool) *scenario {
 		}
 		return s.reconnected(ctx)
 	}}
+}
+
+// deserted says that a worker ends the connections by itself, so that what the
+// server sends next, before it has seen that, may reach nobody.
+func deserted(sc *scenario) *scenario {
+	sc.sockets = true
+	return sc
 }
 
 // reconnected waits until every room is heard again, and notes how long it took.
