@@ -99,8 +99,8 @@ func run(ctx context.Context, o *options) error {
 		return fmt.Errorf("making the folder of the run: %w", err)
 	}
 	results, err := playAll(ctx, chosen, o)
-	if err == nil {
-		err = report(results, o)
+	if results != nil {
+		err = errors.Join(report(results, o), err)
 	}
 	if o.Keep || err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "logs and spools are kept in", o.dir)

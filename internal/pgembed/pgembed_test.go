@@ -66,6 +66,27 @@ func TestServerKilled(t *testing.T) {
 	})
 }
 
+// A server that does not stop in order is ended all the same, and has what was committed.
+func TestServerHangs(t *testing.T) {
+	t.Parallel()
+	eachInstallation(t, func(t *testing.T, bin string) {
+		dir := t.TempDir()
+		c := mustStart(t, Options{DataDir: dir, BinDir: bin})
+		query(t, c.URL(), "CREATE TABLE t AS SELECT 'kept'::text AS v")
+		if err := syscall.Kill(c.Pid(), syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		c = mustStart(t, Options{DataDir: dir, BinDir: bin})
+		if got := query(t, c.URL(), "SELECT v FROM t"); got != "kept" {
+			t.Errorf("the row reads %q", got)
+		}
+		mustClose(t, c, dir)
+	})
+}
+
 func TestParentKilled(t *testing.T) {
 	t.Parallel()
 	eachInstallation(t, func(t *testing.T, bin string) {
