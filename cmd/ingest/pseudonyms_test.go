@@ -14,7 +14,8 @@ import (
 )
 
 // Two workers with one key store each event once, under pseudonyms; a replay with
-// the key finds nothing to do, and without it is refused.
+// the key finds nothing to do, and without it is refused. A person can be erased
+// by their own ID.
 func TestPseudonymsOfWorkers(t *testing.T) {
 	s := newSetting(t, simulator.Options{Seed: 9, Rate: 100, PushEvery: 100 * time.Millisecond})
 	insertLives(t, s, s.rooms(t, 2))
@@ -64,15 +65,16 @@ func TestPseudonymsOfWorkers(t *testing.T) {
 		names[strings.TrimSpace(name)] = true
 	}
 	files, _ := filepath.Glob(filepath.Join(dir, "*.done*"))
-	people := 0
-	for _, file := range files {
+	people, someone := 0, ""
+	for _, segment := range files {
 		var rows, log bytes.Buffer
-		if code := run(t.Context(), []string{"decode", file}, nil, &rows, &log); code != exitOK {
+		if code := run(t.Context(), []string{"decode", segment}, nil, &rows, &log); code != exitOK {
 			t.Fatal(&log)
 		}
 		for line := range strings.Lines(rows.String()) {
 			var row struct {
-				Row struct {
+				Table string `json:"table"`
+				Row   struct {
 					UserID string `json:"user_id"`
 				} `json:"row"`
 			}
@@ -82,6 +84,9 @@ func TestPseudonymsOfWorkers(t *testing.T) {
 			if row.Row.UserID != "" {
 				people++
 			}
+			if row.Table == "comments" && row.Row.UserID != "" {
+				someone = row.Row.UserID
+			}
 			if row.Row.UserID != "" && names[row.Row.UserID] {
 				t.Fatalf("%s is in the frames and in the table", row.Row.UserID)
 			}
@@ -89,5 +94,24 @@ func TestPseudonymsOfWorkers(t *testing.T) {
 	}
 	if people == 0 || len(names) < 10 {
 		t.Errorf("%d rows of people in the frames, %d people in the table", people, len(names))
+	}
+
+	for _, spool := range []string{"a", "b"} { // of which each run reaches one
+		var out, log bytes.Buffer
+		code := run(t.Context(), []string{"erase", "--data-dir", s.dir, "--spool", filepath.Join(s.dir, spool), "--user", someone, "--wait=0s", "--pseudonymize-key-file", file}, nil, &out, &log)
+		if last := spool == "b"; last != (code == exitOK) {
+			t.Fatalf("exit code %d: %s", code, &log)
+		}
+	}
+	if n := s.count(t, "(SELECT DISTINCT user_id FROM comments)"); n != uint64(len(names)-1) {
+		t.Errorf("%d people are left of %d", n, len(names))
+	}
+	out, _ = replay(exitOK, "--pseudonymize-key-file", file)
+	met = ingest.ReplayProgress{}
+	if err := json.Unmarshal([]byte(out), &met); err != nil {
+		t.Fatal(err)
+	}
+	if counts := met.Tables["comments"]; counts != (ingest.TableReplay{Unchanged: counts.Unchanged}) || counts.Unchanged == 0 {
+		t.Errorf("a replay would meet %+v", counts)
 	}
 }
