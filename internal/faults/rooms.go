@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -141,9 +142,10 @@ func endAll(ctx context.Context, s *stage) error {
 	if err := s.connected(ctx, len(s.kuaishou.rooms)-ending); err != nil {
 		return err
 	}
-	err := until(ctx, patience, "live_status says that a thousand rooms have ended", func() (bool, error) {
-		n, err := s.lookUp(ctx, "SELECT count(*)::text FROM live_status WHERE state = 'ended'")
-		return n == "1000", err
+	err := until(ctx, patience, "live_status says that the rooms have ended", func() (bool, error) {
+		// One that was looked up again since is offline.
+		n, err := s.lookUp(ctx, "SELECT count(*)::text FROM live_status WHERE state IN ('ended', 'offline')")
+		return n == strconv.Itoa(ending), err
 	})
 	return errors.Join(err, s.recover(ctx))
 }
