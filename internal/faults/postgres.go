@@ -15,7 +15,7 @@ func postgresScenarios() []*scenario {
 	return []*scenario{
 		{name: "postgres-stopped", alone: true, breaks: "Postgres is stopped (SIGSTOP) for longer than the leases", short: true, inject: freezePostgres},
 		{name: "postgres-refuses", breaks: "Postgres refuses connections for longer than the leases", inject: refusePostgres},
-		{name: "postgres-restarted", alone: true, breaks: "Postgres crashes (kill -9 of a backend) and recovers", inject: restartPostgres},
+		{name: "postgres-restarted", alone: true, breaks: "Postgres crashes (kill -9 of a backend) and recovers", flags: []string{"--lease=" + usualLease.String()}, inject: restartPostgres},
 		{name: "postgres-slow", breaks: "Postgres hears everything half a second late", inject: slowPostgres},
 		{name: "postgres-claim-cut", breaks: "connections break in the middle of claims: Postgres has them, the worker does not know", inject: cutClaims},
 		{name: "postgres-emptied", breaks: "Postgres fails over to an empty database, and back", inject: emptyPostgres},
