@@ -206,18 +206,20 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // until looks again and again until done says so, for at most limit.
 func until(ctx context.Context, limit time.Duration, what string, done func() (bool, error)) error {
-	for deadline := time.Now().Add(limit); ; {
+	for started := time.Now(); ; {
 		ok, err := done()
 		if ok {
 			return nil
 		}
-		if time.Now().After(deadline) {
+		waited := time.Since(started)
+		if waited > limit {
 			if err != nil {
 				return fmt.Errorf("waited %v in vain: %s: %w", limit, what, err)
 			}
 			return fmt.Errorf("waited %v in vain: %s", limit, what)
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		// What is asked again and again takes time from what it waits for.
+		if err := pause(ctx, min(max(waited/10, 50*time.Millisecond), time.Second)); err != nil {
 			return err
 		}
 	}
