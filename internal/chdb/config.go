@@ -30,14 +30,30 @@ var configTemplate = template.Must(template.New("config.xml").Funcs(template.Fun
     <max_thread_pool_size>10000</max_thread_pool_size>
     <max_thread_pool_free_size>8</max_thread_pool_free_size>
     <users_config>{{xml .Users}}</users_config>
+    <remote_url_allow_hosts></remote_url_allow_hosts>
+    <user_files_path>{{xml .Nothing}}</user_files_path>
+    <user_scripts_path>{{xml .Nothing}}</user_scripts_path>
+    <dictionaries_lib_path>{{xml .Nothing}}</dictionaries_lib_path>
+    <format_schema_path>{{xml .Nothing}}</format_schema_path>
+    <custom_local_disks_base_directory>{{xml .Nothing}}</custom_local_disks_base_directory>
 </clickhouse>
 `))
 
 // The engine knows one user and no password: the HTTP front checks both. What is not granted is what reaches outside the
-// engine: files, URLs, other servers, programs, and SYSTEM SHUTDOWN or KILL.
+// engine: files, URLs, other servers, programs, and SYSTEM SHUTDOWN or KILL. CREATE DICTIONARY is all of these: a
+// dictionary's source may be a command. What needs no grant is in checkStatement, and behind both stands confine.
 const usersXML = `<!-- Written at each start. Changes are lost. -->
 <clickhouse>
-    <profiles><default/></profiles>
+    <profiles>
+        <default>
+            <constraints>
+                <format_schema><const/></format_schema>
+                <format_template_row><const/></format_template_row>
+                <format_template_resultset><const/></format_template_resultset>
+                <format_avro_schema_registry_url><const/></format_avro_schema_registry_url>
+            </constraints>
+        </default>
+    </profiles>
     <quotas><default/></quotas>
     <users>
         <default>
@@ -46,7 +62,7 @@ const usersXML = `<!-- Written at each start. Changes are lost. -->
             <profile>default</profile>
             <quota>default</quota>
             <grants>
-                <query>GRANT SHOW, SELECT, INSERT, ALTER, CREATE, DROP, TRUNCATE, OPTIMIZE, KILL QUERY, dictGet, SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM DROP CACHE, SYSTEM RELOAD, SYSTEM FLUSH, SYSTEM VIEWS ON *.*</query>
+                <query>GRANT SHOW, SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY TABLE, CREATE FUNCTION, DROP, TRUNCATE, OPTIMIZE, KILL QUERY, dictGet, SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM DROP CACHE, SYSTEM RELOAD, SYSTEM FLUSH, SYSTEM VIEWS ON *.*</query>
             </grants>
         </default>
     </users>
@@ -65,9 +81,9 @@ func writeConfig(dir string, maxMemory int64) (string, error) {
 	}
 	var config bytes.Buffer
 	values := struct {
-		DisplayName, Users string
-		MaxMemory          int64
-	}{displayName, users, maxMemory}
+		DisplayName, Users, Nothing string
+		MaxMemory                   int64
+	}{displayName, users, filepath.Join(dir, "nothing"), maxMemory}
 	if err := configTemplate.Execute(&config, values); err != nil {
 		return "", fmt.Errorf("writing the engine's configuration: %w", err)
 	}
