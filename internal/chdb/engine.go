@@ -116,7 +116,7 @@ func resolve(o Options) (Options, childConfig, error) {
 	}
 	return o, childConfig{
 		DataDir: o.DataDir, Library: library, Database: o.Database,
-		User: o.User, Password: o.Password, MaxMemory: o.MaxMemory,
+		User: o.User, Password: o.Password, Grants: o.Grants, MaxMemory: o.MaxMemory,
 	}, nil
 }
 

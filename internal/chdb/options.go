@@ -37,6 +37,9 @@ type Options struct {
 	Database string
 	// User and Password are checked on each request. User is "default" when empty.
 	User, Password string
+	// Grants are what User may do, as GRANT statements, instead of everything that stays within the engine. Without CREATE
+	// DATABASE among them, the Database must be there.
+	Grants []string
 	// MaxMemory bounds the engine's memory in bytes; 0 means a quarter of the machine's (or the container's) memory.
 	MaxMemory int64
 	// Logger gets the engine's starts, restarts and complaints; nil discards them.
