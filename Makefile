@@ -17,7 +17,7 @@ TESTFLAGS ?=
 
 export FAULTS_MINUTES FAULTS_SEED
 
-.PHONY: help build engines demo test panels faults week seed lint fmt generate check-generated fuzz clean
+.PHONY: help build engines demo test panels faults week seed lint fmt generate check-generated fuzz release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,11 +67,11 @@ lint: ## go vet, staticcheck, gofumpt
 fmt: ## format the code
 	go tool gofumpt -w $$(git ls-files '*.go' | grep -v '\.pb\.go$$')
 
-generate: ## write the generated code anew
+generate: engines ## write the generated code and docs/schema.md anew
 	go generate ./...
 
-check-generated: generate ## fail when the generated code is not what make generate writes
-	@git diff --exit-code -- proto || { echo "the generated code is stale: commit what make generate wrote" >&2; exit 1; }
+check-generated: generate ## fail when what is generated is not what make generate writes
+	@git diff --exit-code -- proto docs/schema.md || { echo "what is generated is stale: commit what make generate wrote" >&2; exit 1; }
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@set -e; for package in $$(go list ./...); do \
@@ -80,5 +80,8 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 		done; \
 	done
 
+release: ## binaries for Linux and macOS, Debian packages, SBOMs and checksums, into dist (PLATFORMS="linux/amd64")
+	deploy/release/build.sh $(VERSION) $(PLATFORMS)
+
 clean: ## remove what was built and the demo's data; the engines stay
-	rm -rf bin data
+	rm -rf bin data dist

@@ -32,6 +32,8 @@ import (
 	"github.com/pressly/goose/v3/database"
 )
 
+//go:generate go run kslive/internal/schemadoc ../docs/schema.md
+
 //go:embed postgres/*.sql clickhouse/*.sql
 var files embed.FS
 

@@ -36,6 +36,7 @@ const (
 // tells the child to stop.
 type childConfig struct {
 	DataDir, Library, Database, User, Password string
+	Grants                                     []string
 	MaxMemory                                  int64
 }
 
@@ -158,7 +159,7 @@ func openServer(config childConfig) (s *server, anchor *connection, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	file, err := writeConfig(config.DataDir, config.MaxMemory)
+	file, err := writeConfig(config)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -168,7 +169,12 @@ func openServer(config childConfig) (s *server, anchor *connection, err error) {
 		return nil, nil, err
 	}
 	// The engine's own default database falls back to files for unknown tables.
-	if err := anchor.exec("CREATE DATABASE IF NOT EXISTS " + quote(config.Database, '`') + " ENGINE = Atomic"); err != nil {
+	if len(config.Grants) > 0 {
+		err = anchor.exec("USE " + quote(config.Database, '`'))
+	} else {
+		err = anchor.exec("CREATE DATABASE IF NOT EXISTS " + quote(config.Database, '`') + " ENGINE = Atomic")
+	}
+	if err != nil {
 		return nil, nil, fmt.Errorf("creating the database: %w", err)
 	}
 	facts, err := anchor.text("SELECT version(), timezone(), arrayStringConcat(groupArray(name), ' ') FROM system.formats")

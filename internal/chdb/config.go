@@ -30,14 +30,31 @@ var configTemplate = template.Must(template.New("config.xml").Funcs(template.Fun
     <max_thread_pool_size>10000</max_thread_pool_size>
     <max_thread_pool_free_size>8</max_thread_pool_free_size>
     <users_config>{{xml .Users}}</users_config>
+    <remote_url_allow_hosts></remote_url_allow_hosts>
+    <user_files_path>{{xml .Nothing}}</user_files_path>
+    <user_scripts_path>{{xml .Nothing}}</user_scripts_path>
+    <dictionaries_lib_path>{{xml .Nothing}}</dictionaries_lib_path>
+    <format_schema_path>{{xml .Nothing}}</format_schema_path>
+    <custom_local_disks_base_directory>{{xml .Nothing}}</custom_local_disks_base_directory>
 </clickhouse>
 `))
 
 // The engine knows one user and no password: the HTTP front checks both. What is not granted is what reaches outside the
-// engine: files, URLs, other servers, programs, and SYSTEM SHUTDOWN or KILL.
-const usersXML = `<!-- Written at each start. Changes are lost. -->
+// engine: files, URLs, other servers, programs, and SYSTEM SHUTDOWN or KILL. CREATE DICTIONARY is all of these: a
+// dictionary's source may be a command. What needs no grant is in checkStatement, and behind both stands confine.
+var usersTemplate = template.Must(template.New("users.xml").Funcs(template.FuncMap{"xml": escapeXML}).Parse(
+	`<!-- Written at each start. Changes are lost. -->
 <clickhouse>
-    <profiles><default/></profiles>
+    <profiles>
+        <default>
+            <constraints>
+                <format_schema><const/></format_schema>
+                <format_template_row><const/></format_template_row>
+                <format_template_resultset><const/></format_template_resultset>
+                <format_avro_schema_registry_url><const/></format_avro_schema_registry_url>
+            </constraints>
+        </default>
+    </profiles>
     <quotas><default/></quotas>
     <users>
         <default>
@@ -46,36 +63,49 @@ const usersXML = `<!-- Written at each start. Changes are lost. -->
             <profile>default</profile>
             <quota>default</quota>
             <grants>
-                <query>GRANT SHOW, SELECT, INSERT, ALTER, CREATE, DROP, TRUNCATE, OPTIMIZE, KILL QUERY, dictGet, SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM DROP CACHE, SYSTEM RELOAD, SYSTEM FLUSH, SYSTEM VIEWS ON *.*</query>
+{{- range .}}
+                <query>{{xml .}}</query>
+{{- end}}
             </grants>
         </default>
     </users>
 </clickhouse>
-`
+`))
+
+// within is what a user may do who has no other grants.
+const within = "GRANT SHOW, SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY TABLE, CREATE FUNCTION, DROP, TRUNCATE, OPTIMIZE, KILL QUERY, dictGet, SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM DROP CACHE, SYSTEM RELOAD, SYSTEM FLUSH, SYSTEM VIEWS ON *.*"
 
 // displayName is what displayName() and X-ClickHouse-Server-Display-Name say.
 const displayName = "kslive"
 
-// writeConfig writes the engine's configuration into dir and returns the path of its main file. Without one of ours the
+// writeConfig writes the engine's configuration into its folder and returns the path of its main file. Without one of ours the
 // engine would read whatever config.xml lies in the working directory or in /etc.
-func writeConfig(dir string, maxMemory int64) (string, error) {
-	users := filepath.Join(dir, "users.xml")
-	if err := os.WriteFile(users, []byte(usersXML), 0o600); err != nil {
+func writeConfig(c childConfig) (string, error) {
+	grants := c.Grants
+	if len(grants) == 0 {
+		grants = []string{within}
+	}
+	users := filepath.Join(c.DataDir, "users.xml")
+	if err := writeTemplate(users, usersTemplate, grants); err != nil {
 		return "", fmt.Errorf("writing the engine's users: %w", err)
 	}
-	var config bytes.Buffer
-	values := struct {
-		DisplayName, Users string
-		MaxMemory          int64
-	}{displayName, users, maxMemory}
-	if err := configTemplate.Execute(&config, values); err != nil {
-		return "", fmt.Errorf("writing the engine's configuration: %w", err)
-	}
-	path := filepath.Join(dir, "config.xml")
-	if err := os.WriteFile(path, config.Bytes(), 0o600); err != nil {
+	path := filepath.Join(c.DataDir, "config.xml")
+	err := writeTemplate(path, configTemplate, struct {
+		DisplayName, Users, Nothing string
+		MaxMemory                   int64
+	}{displayName, users, filepath.Join(c.DataDir, "nothing"), c.MaxMemory})
+	if err != nil {
 		return "", fmt.Errorf("writing the engine's configuration: %w", err)
 	}
 	return path, nil
+}
+
+func writeTemplate(path string, t *template.Template, values any) error {
+	var text bytes.Buffer
+	if err := t.Execute(&text, values); err != nil {
+		return err
+	}
+	return os.WriteFile(path, text.Bytes(), 0o600)
 }
 
 func escapeXML(s string) (string, error) {

@@ -116,7 +116,7 @@ func resolve(o Options) (Options, childConfig, error) {
 	}
 	return o, childConfig{
 		DataDir: o.DataDir, Library: library, Database: o.Database,
-		User: o.User, Password: o.Password, MaxMemory: o.MaxMemory,
+		User: o.User, Password: o.Password, Grants: o.Grants, MaxMemory: o.MaxMemory,
 	}, nil
 }
 
@@ -141,9 +141,13 @@ func checkListen(o Options) error {
 // did not come up.
 func (e *Engine) supervise(ctx context.Context, started chan<- error) {
 	defer close(e.done)
-	// On Linux a child dies with the thread that made it, so this goroutine keeps its thread.
+	// On Linux a child dies with the thread that made it, so this goroutine keeps its thread, and ends with it: what was
+	// taken from the thread is not given back.
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	if err := e.confine(); err != nil {
+		started <- err
+		return
+	}
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = minBackoff, maxBackoff
 	for first := true; ; first = false {
@@ -183,6 +187,19 @@ func (e *Engine) supervise(ctx context.Context, started chan<- error) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// confine takes from this thread what no child may do. Where the system cannot, the engine's own refusals must do.
+func (e *Engine) confine() error {
+	executable, err := selfExecutable()
+	if err != nil {
+		return err
+	}
+	if err = confine(e.config, executable); errors.Is(err, errors.ErrUnsupported) {
+		e.logger.Info("the embedded ClickHouse is not confined by this system; see docs/security.md", "reason", err)
+		return nil
+	}
+	return err
 }
 
 func (e *Engine) setPid(pid int, restarted bool) {

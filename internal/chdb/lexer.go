@@ -26,6 +26,12 @@ func (t token) is(keyword string) bool {
 	return t.kind == tokenWord && strings.EqualFold(t.text, keyword)
 }
 
+// named reports whether t is the name, in quotes or not, or could be: one with escapes is not looked into.
+func (t token) named(name string) bool {
+	return (t.kind == tokenWord || t.kind == tokenQuoted) &&
+		(strings.EqualFold(strings.Trim(t.text, "`\""), name) || strings.Contains(t.text, `\`))
+}
+
 func (t token) isSymbol(c byte) bool { return t.kind == tokenSymbol && t.text[0] == c }
 
 // lexer splits SQL as far as needed to tell clauses from what stands in quotes and comments. The engine's parser has the

@@ -11,7 +11,8 @@
 // cannot leak from one request to the next.
 //
 // What differs from a ClickHouse server: no native protocol, no sessions, no external tables, no system.*_log tables, and
-// no way for SQL to reach files, URLs or other servers. Results in formats whose header or footer the engine repeats for
+// no way for SQL to reach files, programs, URLs or other servers: what the engine cannot be told to refuse the front refuses,
+// and on Linux the child is confined to its folder, whatever SQL finds. Results in formats whose header or footer the engine repeats for
 // each piece (JSON, Parquet, CSVWithNames...) are held in memory before they are sent, up to 256 MiB of rows.
 //
 // The build tag noembed leaves the engine out, since purego ties a binary to glibc.
@@ -36,6 +37,9 @@ type Options struct {
 	Database string
 	// User and Password are checked on each request. User is "default" when empty.
 	User, Password string
+	// Grants are what User may do, as GRANT statements, instead of everything that stays within the engine. Without CREATE
+	// DATABASE among them, the Database must be there.
+	Grants []string
 	// MaxMemory bounds the engine's memory in bytes; 0 means a quarter of the machine's (or the container's) memory.
 	MaxMemory int64
 	// Logger gets the engine's starts, restarts and complaints; nil discards them.

@@ -3,6 +3,7 @@
 package chdb
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -19,3 +20,6 @@ func selfExecutable() (string, error) {
 // childAttributes give the child its own process group, so that Ctrl-C in a terminal reaches the parent alone, which stops
 // it in its turn. That it dies with the parent is left to its stdin here.
 func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// confine does nothing here: macOS has no Landlock.
+func confine(childConfig, string) error { return errors.ErrUnsupported }

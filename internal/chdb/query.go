@@ -251,6 +251,8 @@ func checkStatement(text string, parsed analysis, shape outline) error {
 		return newException(codeSyntaxError, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)")
 	case shape.outfile, parsed.class == classControl && strings.Contains(command, "outfile"):
 		return newException(codeAccessDenied, "ACCESS_DENIED", "INTO OUTFILE is not allowed: read the result from the answer")
+	case shape.reach != "":
+		return newException(codeAccessDenied, "ACCESS_DENIED", "%s is not allowed: the embedded engine reaches nothing outside of its folder; use a ClickHouse server of your own (--clickhouse) for that", shape.reach)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -183,6 +184,7 @@ type outline struct {
 	format  string // of its FORMAT clause, as ClickHouse spells it; "" without one
 	totals  bool   // WITH TOTALS
 	outfile bool   // INTO OUTFILE
+	reach   string // what in it would reach files, programs or other servers, and asks for no right; "" nothing
 }
 
 // outlineOf reads a statement. formats maps the names of formats in lower case to their spelling: only a known name makes
@@ -199,6 +201,9 @@ func outlineOf(text string, formats map[string]string) outline {
 		if out.first == "" {
 			out.first = strings.ToUpper(t.text)
 		}
+		if out.reach == "" {
+			out.reach = reaching(before, previous, t, out.first)
+		}
 		switch {
 		case previous.is("INTO") && t.is("OUTFILE") && !before.is("INSERT"):
 			out.outfile = true
@@ -211,4 +216,26 @@ func outlineOf(text string, formats map[string]string) outline {
 		}
 		previous, before = t, previous
 	}
+}
+
+// reachingEngines are the engines of tables and databases that reach outside and need no grant.
+var reachingEngines = []string{"Backup", "DataLakeCatalog", "EmbeddedRocksDB", "Executable", "ExecutablePool"}
+
+// reaching names what three tokens in a row would reach outside the engine, when it is something for which the engine
+// itself asks for no right: the function file, disks and files named in a statement, backups, and databases elsewhere.
+// first is the first word of the statement.
+func reaching(a, b, c token, first string) string {
+	switch {
+	case first == "BACKUP", first == "RESTORE":
+		return first
+	case b.named("file") && c.isSymbol('('), c.named("file") && (b.is("APPLY") || a.is("APPLY") && b.isSymbol('(')):
+		return "file()"
+	case b.named("disk") && c.isSymbol('('):
+		return "disk()"
+	case a.is("FROM") && b.is("INFILE") && c.kind == tokenQuoted:
+		return "FROM INFILE"
+	case c.isSymbol('(') && (a.is("ENGINE") || a.isSymbol('=')) && slices.ContainsFunc(reachingEngines, b.named):
+		return "the engine " + b.text
+	}
+	return ""
 }

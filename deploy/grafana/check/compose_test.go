@@ -69,7 +69,7 @@ func TestCompose(t *testing.T) {
 // ClickHouse does not start with a broken file.
 func TestClickHouseConfiguration(t *testing.T) {
 	files, err := filepath.Glob("../../clickhouse/*.d/*.xml")
-	if err != nil || len(files) != 3 {
+	if err != nil || len(files) != 4 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, file := range files {
