@@ -53,6 +53,7 @@ type cli struct {
 	Demo      demoCommand      `cmd:"" help:"Show the main job end to end on this machine, against a simulated Kuaishou."`
 	Lives     livesCommand     `cmd:"" help:"List and change the rooms to watch."`
 	Accounts  accountsCommand  `cmd:"" help:"Show how it stands with the accounts that look rooms up, and how long a look at all rooms takes."`
+	Query     queryCommand     `cmd:"" help:"Ask ClickHouse in SQL, for a table, CSV or JSON."`
 	Config    configCommand    `cmd:"" help:"Check and print the settings."`
 	Watch     watchCommand     `cmd:"" help:"Print one room as it happens; needs no databases."`
 	Decode    decodeCommand    `cmd:"" help:"Decode captured frames to rows, one JSON line a row."`
