@@ -37,6 +37,10 @@ With your own servers:
 
     ingest run --postgres URL --clickhouse URL
 
+When something does not work:
+
+    ingest doctor
+
 Every flag can be set by an environment variable, named behind it, and every setting in a file: see ingest config --help.
 
 Exit codes:
@@ -54,6 +58,7 @@ type cli struct {
 	Lives     livesCommand     `cmd:"" help:"List and change the rooms to watch."`
 	Accounts  accountsCommand  `cmd:"" help:"Show how it stands with the accounts that look rooms up, and how long a look at all rooms takes."`
 	Query     queryCommand     `cmd:"" help:"Ask ClickHouse in SQL, for a table, CSV or JSON."`
+	Doctor    doctorCommand    `cmd:"" help:"Check all that ingest run needs, and say what to do about what is wrong."`
 	Config    configCommand    `cmd:"" help:"Check and print the settings."`
 	Watch     watchCommand     `cmd:"" help:"Print one room as it happens; needs no databases."`
 	Decode    decodeCommand    `cmd:"" help:"Decode captured frames to rows, one JSON line a row."`
