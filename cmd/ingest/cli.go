@@ -72,6 +72,9 @@ type cli struct {
 	Simulate  simulateCommand  `cmd:"" help:"Run only the simulated Kuaishou."`
 	Ready     readyCommand     `cmd:"" help:"Ask a worker on this machine whether it claims rooms; for health checks."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
+
+	Completion completionCommand `cmd:"" help:"Print what completes ingest's commands and flags in your shell."`
+	Complete   completeCommand   `cmd:"" hidden:""`
 }
 
 // process is what a command may use of the process it runs in.
