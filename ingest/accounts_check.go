@@ -20,6 +20,10 @@ type AccountCheck struct {
 	Cookies  int        `json:"cookies"`
 	LoggedIn bool       `json:"logged_in"`
 	Expires  *time.Time `json:"expires"`
+	// File is where the cookies are from, and Saved when it was last written; empty
+	// and nil where they stand in the accounts file.
+	File  string     `json:"file"`
+	Saved *time.Time `json:"saved"`
 	// Problem says why it cannot be used; empty when it can.
 	Problem string `json:"problem"`
 }
@@ -28,11 +32,20 @@ type AccountCheck struct {
 // baseURL (default KuaishouURL), and says what is in it. The error is about the
 // file; what is about one account is its Problem.
 func CheckAccounts(path, baseURL string) ([]AccountCheck, error) {
+	return accountSource{file: path}.check(baseURL)
+}
+
+// CheckCookieFile is CheckAccounts for one account, with the cookies in a file.
+func CheckCookieFile(path, baseURL string) ([]AccountCheck, error) {
+	return accountSource{cookieFile: path}.check(baseURL)
+}
+
+func (s accountSource) check(baseURL string) ([]AccountCheck, error) {
 	base, err := url.Parse(cmp.Or(baseURL, KuaishouURL))
 	if err != nil || base.Host == "" {
 		return nil, fmt.Errorf("the address of Kuaishou is not of the form %s", KuaishouURL)
 	}
-	specs, err := accountSource{file: path}.read()
+	specs, err := s.read()
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +64,9 @@ func (s accountSpec) check(host string) AccountCheck {
 	if err := s.load(); err != nil {
 		check.Problem = err.Error()
 		return check
+	}
+	if check.File = s.file; s.file != "" {
+		check.Saved = &s.stamp.modTime
 	}
 	check.Expires = loginExpiry(s.cookies)
 	cookies, err := parseCookies(s.cookies, host)

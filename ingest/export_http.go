@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,12 +18,59 @@ import (
 // protocol, in which no file format but its own can be asked for.
 var ErrNotHTTP = errors.New("Parquet is written by ClickHouse itself, over its HTTP interface")
 
-// Exporter asks ClickHouse for files, over HTTP.
-type Exporter struct {
-	url    string
-	header http.Header
-	client http.Client
+// errHTTPURL stands for the driver's error, which repeats the URL, and with it the
+// password.
+var errHTTPURL = errors.New("the ClickHouse URL cannot be read: it must look like http://user:password@host:8123/database")
+
+// httpInterface is the HTTP interface of a server.
+type httpInterface struct {
+	address    string // for messages
+	url        string
+	parameters url.Values
+	header     http.Header
+	client     http.Client
 }
+
+func newHTTPInterface(options *clickhouse.Options) httpInterface {
+	scheme := "http"
+	if options.TLS != nil {
+		scheme = "https"
+	}
+	h := httpInterface{
+		address:    options.Addr[0],
+		url:        scheme + "://" + options.Addr[0] + "/",
+		parameters: url.Values{"database": {options.Auth.Database}},
+		header:     make(http.Header),
+		client:     http.Client{Transport: &http.Transport{TLSClientConfig: options.TLS, Proxy: http.ProxyFromEnvironment}},
+	}
+	if options.Auth.Username != "" {
+		h.header.Set("X-ClickHouse-User", options.Auth.Username)
+		h.header.Set("X-ClickHouse-Key", options.Auth.Password)
+	}
+	return h
+}
+
+// Close closes idle connections.
+func (h *httpInterface) Close() { h.client.CloseIdleConnections() }
+
+// post sends a query. The caller must close the answer's body.
+func (h *httpInterface) post(ctx context.Context, more url.Values, query string) (*http.Response, error) {
+	parameters := maps.Clone(h.parameters)
+	maps.Copy(parameters, more)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+"?"+parameters.Encode(), strings.NewReader(query))
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	request.Header = h.header.Clone()
+	response, err := h.client.Do(request)
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	return response, nil
+}
+
+// Exporter asks ClickHouse for files, over HTTP.
+type Exporter struct{ httpInterface }
 
 // OpenExporter prepares to ask the server that dsn names, in clickhouse-go's
 // form: http://user:password@host:8123/database or https. It does not connect
@@ -30,30 +78,13 @@ type Exporter struct {
 func OpenExporter(dsn string) (*Exporter, error) {
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
-		// The driver's error repeats the DSN, and with it the password.
-		return nil, errors.New("the ClickHouse URL cannot be read: it must look like http://user:password@host:8123/database")
+		return nil, errHTTPURL
 	}
 	if options.Protocol != clickhouse.HTTP {
 		return nil, ErrNotHTTP
 	}
-	scheme := "http"
-	if options.TLS != nil {
-		scheme = "https"
-	}
-	x := &Exporter{
-		url:    fmt.Sprintf("%s://%s/?%s", scheme, options.Addr[0], url.Values{"database": {options.Auth.Database}}.Encode()),
-		header: make(http.Header),
-		client: http.Client{Transport: &http.Transport{TLSClientConfig: options.TLS, Proxy: http.ProxyFromEnvironment}},
-	}
-	if options.Auth.Username != "" {
-		x.header.Set("X-ClickHouse-User", options.Auth.Username)
-		x.header.Set("X-ClickHouse-Key", options.Auth.Password)
-	}
-	return x, nil
+	return &Exporter{newHTTPInterface(options)}, nil
 }
-
-// Close closes idle connections.
-func (x *Exporter) Close() { x.client.CloseIdleConnections() }
 
 // parquetMagic begins and ends every Parquet file: one that was cut off does not
 // end with it.
@@ -62,17 +93,8 @@ var parquetMagic = []byte("PAR1")
 // Parquet writes the rows of a part to w, as a Parquet file.
 func (x *Exporter) Parquet(ctx context.Context, table string, e Export, part ExportPart, w io.Writer) error {
 	query := e.query(table, "*", part) + " SETTINGS output_format_parquet_string_as_string = 1 FORMAT Parquet"
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, x.url, strings.NewReader(query))
+	response, err := x.post(ctx, nil, query)
 	if err != nil {
-		return fmt.Errorf("exporting %s: %w", table, err)
-	}
-	request.Header = x.header.Clone()
-	response, err := x.client.Do(request)
-	if err != nil {
-		var failed *url.Error // its own text has the URL
-		if errors.As(err, &failed) {
-			err = failed.Err
-		}
 		return fmt.Errorf("exporting %s: %w", table, err)
 	}
 	defer response.Body.Close()

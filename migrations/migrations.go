@@ -42,6 +42,10 @@ const (
 	connectTimeout = 5 * time.Second
 )
 
+// ErrNotApplied is in the errors of Check when the database is there and a
+// migration is missing.
+var ErrNotApplied = errors.New("a migration is not applied")
+
 // Run applies what is missing in Postgres and then in ClickHouse. Many daemons
 // may call it at once: one migrates, under a lock in Postgres, and the others
 // wait for it, five minutes at most. With nothing missing it takes no lock.
@@ -113,6 +117,30 @@ func CheckPostgres(ctx context.Context, url string) error {
 	}
 	defer postgres.Close()
 	return postgres.check(ctx)
+}
+
+// ParseURLs says whether URLs can be read, those of ClickHouse after that of
+// Postgres. It connects to nothing; one that is empty is not looked at.
+func ParseURLs(postgresURL string, clickHouseDSNs ...string) error {
+	var wrong []error
+	if postgresURL != "" {
+		postgres, err := openPostgres(postgresURL)
+		if err == nil {
+			err = postgres.Close()
+		}
+		wrong = append(wrong, err)
+	}
+	for _, dsn := range clickHouseDSNs {
+		if dsn == "" {
+			continue
+		}
+		clickHouse, err := openClickHouse(dsn)
+		if err == nil {
+			err = clickHouse.Close()
+		}
+		wrong = append(wrong, err)
+	}
+	return errors.Join(wrong...)
 }
 
 // target is one of the two databases.
@@ -191,7 +219,8 @@ func (t *target) pending(ctx context.Context) ([]*goose.Source, error) {
 func (t *target) check(ctx context.Context) error {
 	missing, err := t.pending(ctx)
 	if err == nil && len(missing) > 0 {
-		err = fmt.Errorf("%s: migration %d (%s) is not applied: run `ingest migrate`", t.name, missing[0].Version, path.Base(missing[0].Path))
+		text := fmt.Sprintf("%s: migration %d (%s) is not applied: run `ingest migrate`", t.name, missing[0].Version, path.Base(missing[0].Path))
+		err = &told{text, ErrNotApplied}
 	}
 	return err
 }
@@ -207,18 +236,19 @@ func (t *target) up(ctx context.Context, logger *slog.Logger) error {
 			return t.explain(err)
 		}
 	}
-	results, err := provider.Up(ctx)
-	var partial *goose.PartialError
-	if errors.As(err, &partial) {
-		results = partial.Applied
-		err = fmt.Errorf("applying migration %s: %w", path.Base(partial.Failed.Source.Path), t.explain(partial.Err))
-	} else if err != nil {
-		err = fmt.Errorf("migrating: %w", t.explain(err))
-	}
-	for _, result := range results {
+	for {
+		result, err := provider.UpByOne(ctx) // one by one, since it may take long
+		var partial *goose.PartialError
+		switch {
+		case errors.Is(err, goose.ErrNoNextVersion):
+			return nil
+		case errors.As(err, &partial):
+			return fmt.Errorf("applying migration %s: %w", path.Base(partial.Failed.Source.Path), t.explain(partial.Err))
+		case err != nil:
+			return fmt.Errorf("migrating: %w", t.explain(err))
+		}
 		logger.Info("migration applied", "database", t.name, "migration", path.Base(result.Source.Path), "took", result.Duration)
 	}
-	return err
 }
 
 // told is an error in words for a person; what the driver said is behind it.

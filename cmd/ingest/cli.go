@@ -37,7 +37,11 @@ With your own servers:
 
     ingest run --postgres URL --clickhouse URL
 
-Every flag can be set by an environment variable, named behind it.
+When something does not work:
+
+    ingest doctor
+
+Every flag can be set by an environment variable, named behind it, and every setting in a file: see ingest config --help.
 
 Exit codes:
 
@@ -45,13 +49,17 @@ Exit codes:
 
 // cli is the command line.
 type cli struct {
-	LogLevel  slog.Level `help:"Least level of what is logged: debug, info, warn or error." default:"info" placeholder:"LEVEL"`
-	LogFormat string     `help:"text, json, or auto: text on a terminal." enum:"auto,text,json" default:"auto"`
+	ConfigFile configFlag `name:"config" help:"TOML file of settings; ingest config example prints one. Flags and environment variables are stronger." placeholder:"FILE"`
+	LogLevel   slog.Level `help:"Least level of what is logged: debug, info, warn or error." default:"info" placeholder:"LEVEL"`
+	LogFormat  string     `help:"text, json, or auto: text on a terminal." enum:"auto,text,json" default:"auto"`
 
 	Run       runCommand       `cmd:"" help:"Watch the rooms in lives until stopped."`
 	Demo      demoCommand      `cmd:"" help:"Show the main job end to end on this machine, against a simulated Kuaishou."`
 	Lives     livesCommand     `cmd:"" help:"List and change the rooms to watch."`
 	Accounts  accountsCommand  `cmd:"" help:"Show how it stands with the accounts that look rooms up, and how long a look at all rooms takes."`
+	Query     queryCommand     `cmd:"" help:"Ask ClickHouse in SQL, for a table, CSV or JSON."`
+	Doctor    doctorCommand    `cmd:"" help:"Check all that ingest run needs, and say what to do about what is wrong."`
+	Config    configCommand    `cmd:"" help:"Check and print the settings."`
 	Watch     watchCommand     `cmd:"" help:"Print one room as it happens; needs no databases."`
 	Decode    decodeCommand    `cmd:"" help:"Decode captured frames to rows, one JSON line a row."`
 	Anonymize anonymizeCommand `cmd:"" help:"Replace everybody in a recording by nobody, for a bug report."`
@@ -64,6 +72,9 @@ type cli struct {
 	Simulate  simulateCommand  `cmd:"" help:"Run only the simulated Kuaishou."`
 	Ready     readyCommand     `cmd:"" help:"Ask a worker on this machine whether it claims rooms; for health checks."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
+
+	Completion completionCommand `cmd:"" help:"Print what completes ingest's commands and flags in your shell."`
+	Complete   completeCommand   `cmd:"" hidden:""`
 }
 
 // process is what a command may use of the process it runs in.
@@ -89,11 +100,7 @@ func (e exitError) Error() string { return e.message }
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var c cli
 	help := false
-	parser, err := kong.New(&c,
-		kong.Name("ingest"), kong.Description(description), kong.DefaultEnvars("INGEST"),
-		kong.Writers(stdout, stderr), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Exit(func(int) { help = true }), kong.NamedMapper("path", kong.MapperFunc(decodePath)),
-	)
+	parser, err := newParser(&c, kong.Writers(stdout, stderr), kong.Exit(func(int) { help = true }))
 	if err != nil {
 		fmt.Fprintln(stderr, "ingest:", err)
 		return exitFailed
@@ -103,7 +110,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "ingest: %v\nSee: ingest --help\n", err)
+		fmt.Fprintf(stderr, "ingest: %v\nSee: %s --help\n", err, commandOf(err))
 		return exitUsage
 	}
 	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, logLevel: c.LogLevel, logger: newLogger(stderr, c.LogLevel, c.LogFormat)}
@@ -126,6 +133,21 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stderr, "ingest:", err)
 		return exitFailed
 	}
+}
+
+func newParser(c *cli, more ...kong.Option) (*kong.Kong, error) {
+	return kong.New(c, append(more,
+		kong.Name("ingest"), kong.Description(description), kong.DefaultEnvars("INGEST"), kong.AutoGroup(groupFlags),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}), kong.NamedMapper("path", kong.MapperFunc(decodePath)),
+	)...)
+}
+
+// commandOf is the command that an error in the command line is about.
+func commandOf(err error) string {
+	if wrong, ok := errors.AsType[*kong.ParseError](err); ok && wrong.Context.Selected() != nil {
+		return wrong.Context.Selected().FullPath()
+	}
+	return "ingest"
 }
 
 // decodePath reads a path. An empty one, of a variable that is set to nothing, is
@@ -180,8 +202,8 @@ func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, options))
 }
 
-// isTerminal says whether a person reads what is written to w.
-func isTerminal(w io.Writer) bool {
+// isTerminal says whether w, a reader or a writer, is where a person sits.
+func isTerminal(w any) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }

@@ -146,7 +146,9 @@ func (e *erasure) erase(ctx context.Context) error {
 	if err := e.own(ctx); err != nil {
 		e.p.logger.Warn("the spool on this machine", "err", err)
 	}
-	for deadline := time.Now().Add(e.Wait); ; {
+	view := newProgress(e.p.stderr, 10*time.Second)
+	defer view.end()
+	for began := time.Now(); ; {
 		spools, now, err := e.lives.ErasureSpools(ctx, begun.ID)
 		if err != nil {
 			return err
@@ -156,7 +158,12 @@ func (e *erasure) erase(ctx context.Context) error {
 		if len(waiting) == 0 {
 			break
 		}
-		if time.Now().After(deadline) {
+		waited := time.Since(began)
+		view.show(func(time.Time) string {
+			return fmt.Sprintf("%s  %d of %d spools have reported, after %v of %v",
+				bar(1-float64(len(waiting))/float64(len(spools))), len(spools)-len(waiting), len(spools), waited.Round(time.Second), e.Wait)
+		})
+		if waited > e.Wait {
 			return fmt.Errorf("%d of %d spools have not reported yet: let their workers run, and give the same command again; delete the row of one that is no more from the table spools", len(waiting), len(spools))
 		}
 		select {

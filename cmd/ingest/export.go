@@ -18,13 +18,18 @@ import (
 type exportCommand struct {
 	engineFlags
 	storeFlags
+	httpFlags
 	Live   []string `help:"Only this room: a live ID, or its address. Repeat it for more." sep:"none" placeholder:"LIVE"`
 	Since  string   `help:"Only what happened from then on: a time such as 2026-01-31T20:00:00+08:00, or how long ago, such as 36h." placeholder:"TIME"`
 	Until  string   `help:"Only what happened before then." placeholder:"TIME"`
 	Table  []string `help:"Only these tables, separated by commas; default: all of events." placeholder:"TABLE"`
 	Format string   `help:"jsonl: a line an event, one file a table. parquet: files of about 200,000 events." enum:"jsonl,parquet" default:"jsonl"`
 	Out    string   `short:"o" help:"Folder to write to, which is made; no file in it is replaced. -: standard output, for jsonl of one table." required:"" placeholder:"DIR"`
-	HTTP   string   `name:"clickhouse-http" help:"For parquet, when --clickhouse is a URL of the native protocol: the same server's http://user:password@host:8123/database. Put it into the environment when it holds a password." placeholder:"URL"`
+}
+
+// httpFlags say where ClickHouse is asked for files and formats.
+type httpFlags struct {
+	HTTP string `name:"clickhouse-http" help:"When --clickhouse is a URL of the native protocol: the same server's http://user:password@host:8123/database, for ingest export to Parquet and ingest query. Put it into the environment or the config file when it holds a password." placeholder:"URL" secret:""`
 }
 
 // Help is what `ingest export --help` adds.
@@ -44,7 +49,8 @@ func (c *exportCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	x := &exporter{exportCommand: c, p: p, export: wanted}
+	x := &exporter{exportCommand: c, p: p, export: wanted, view: newProgress(p.stderr, 0)}
+	defer x.view.end()
 	if c.Format == "parquet" {
 		x.http, err = c.exporter(found)
 		if err != nil {
@@ -120,6 +126,7 @@ type exporter struct {
 	export    ingest.Export
 	warehouse *ingest.ClickHouse
 	http      *ingest.Exporter // for parquet only
+	view      *progress
 }
 
 // table exports one table.
@@ -192,6 +199,14 @@ func (x *exporter) write(name string, fill func(io.Writer) error) (err error) {
 	return os.Remove(file.Name())
 }
 
+// say tells how far a table is. On a terminal what is done of it is drawn anew, and
+// the line of its last part stays.
 func (x *exporter) say(table string, done, of int, what string) {
-	fmt.Fprintf(x.p.stderr, "%s %s: %d of %d parts, %s\n", time.Now().Format(time.TimeOnly), table, done, of, what)
+	line := fmt.Sprintf("%s %s: %d of %d parts, %s", time.Now().Format(time.TimeOnly), table, done, of, what)
+	if done < of && x.view.terminal {
+		x.view.show(func(time.Time) string { return bar(float64(done)/float64(of)) + "  " + line })
+		return
+	}
+	x.view.end()
+	fmt.Fprintln(x.p.stderr, line)
 }

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,7 +19,18 @@ import (
 const coverageTimeout = 10 * time.Second
 
 type livesList struct {
-	JSON bool `name:"json" help:"One JSON line a room."`
+	JSON  bool          `name:"json" help:"One JSON line a room."`
+	State []string      `help:"Only rooms in these states, separated by commas, such as live or captcha,login_required." env:"-" placeholder:"STATE"`
+	Watch bool          `help:"Go on until stopped: on a terminal the list is drawn anew, elsewhere a room is a line each time that something about it changes." env:"-"`
+	Every time.Duration `help:"How often --watch looks." default:"2s" env:"-"`
+}
+
+// Validate is called when the command line has been read.
+func (c *livesList) Validate() error {
+	if c.Every < 100*time.Millisecond {
+		return errors.New("--every must be at least 100ms")
+	}
+	return nil
 }
 
 // listedLive is a room with how much of it was heard, nil where that is not
@@ -27,37 +40,61 @@ type listedLive struct {
 	Coverage *ingest.Heard `json:"coverage"`
 }
 
+// Run lists the rooms, once or until stopped.
 func (c *livesList) Run(p *process, parent *livesCommand) error {
 	return parent.with(p, func(ctx context.Context, lives *ingest.Lives) error {
-		rows, err := lives.List(ctx)
+		if c.Watch {
+			return c.watch(ctx, p, parent, lives)
+		}
+		list, unknown, err := c.list(ctx, parent, lives)
 		if err != nil {
 			return err
 		}
-		heard, err := parent.heard(ctx)
-		if err != nil {
-			fmt.Fprintln(p.stderr, "ingest: how much of each room was heard is not known:", err)
+		if unknown != nil {
+			fmt.Fprintln(p.stderr, "ingest:", unknown)
 		}
-		list := make([]listedLive, 0, len(rows))
-		for _, row := range rows {
-			listed := listedLive{LiveStatus: row}
-			if id, err := ingest.ParseLiveID(row.LiveID); err == nil {
-				if h, known := heard[id]; known {
-					listed.Coverage = &h
-				}
-			}
-			list = append(list, listed)
-		}
-		if !c.JSON {
-			return printLives(p.stdout, list)
-		}
-		lines := json.NewEncoder(p.stdout)
-		for _, row := range list {
-			if err := lines.Encode(row); err != nil {
-				return err
-			}
-		}
-		return nil
+		return c.print(p.stdout, list)
 	})
+}
+
+// list is what there is to show. unknown says why it is not known how much of each
+// room was heard.
+func (c *livesList) list(ctx context.Context, parent *livesCommand, lives *ingest.Lives) (list []listedLive, unknown, err error) {
+	rows, err := lives.List(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	heard, err := parent.heard(ctx)
+	if err != nil {
+		unknown = fmt.Errorf("how much of each room was heard is not known: %w", err)
+	}
+	list = make([]listedLive, 0, len(rows))
+	for _, row := range rows {
+		if len(c.State) > 0 && !slices.Contains(c.State, row.State) {
+			continue
+		}
+		listed := listedLive{LiveStatus: row}
+		if id, err := ingest.ParseLiveID(row.LiveID); err == nil {
+			if h, known := heard[id]; known {
+				listed.Coverage = &h
+			}
+		}
+		list = append(list, listed)
+	}
+	return list, unknown, nil
+}
+
+func (c *livesList) print(w io.Writer, list []listedLive) error {
+	if !c.JSON {
+		return printLives(w, list)
+	}
+	lines := json.NewEncoder(w)
+	for _, row := range list {
+		if err := lines.Encode(row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // heard asks ClickHouse, where there is one, how much of each live was heard.

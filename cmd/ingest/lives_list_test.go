@@ -46,3 +46,25 @@ func TestListSaysWhatWasHeard(t *testing.T) {
 		}
 	}
 }
+
+// However many rooms there are, the watched list fits on the terminal, and says how
+// many are in each state.
+func TestDrawLives(t *testing.T) {
+	list := make([]listedLive, 1000)
+	for i := range list {
+		list[i].LiveID, list[i].State, list[i].Reason = "3xabcdefgh23456", "live", strings.Repeat("长", 100)
+	}
+	list[7].State = "captcha"
+	var screen bytes.Buffer
+	if err := drawLives(&screen, list); err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(screen.String(), "\n"); lines != 23 {
+		t.Errorf("it has %d lines", lines)
+	}
+	for _, want := range []string{"1000 rooms: captcha 1, live 999", "… and 981 more"} {
+		if !strings.Contains(screen.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &screen)
+		}
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -112,41 +111,22 @@ func (c *replayCommand) print(w io.Writer, met ingest.ReplayProgress) error {
 	return err
 }
 
-// replayView shows how far a replay is: on a terminal as a bar that is drawn
-// anew, otherwise a line every five seconds.
+// replayView shows how far a replay is.
 type replayView struct {
-	out      io.Writer
-	terminal bool
-	every    time.Duration
-	began    time.Time
-	last     time.Time
-	first    int64 // bytes that were done when it began
+	*progress
+	began time.Time
+	first int64 // bytes that were done when it began
 }
 
 func newReplayView(out io.Writer) *replayView {
-	v := &replayView{out: out, terminal: isTerminal(out), every: 5 * time.Second, began: time.Now(), first: -1}
-	if v.terminal {
-		v.every = 100 * time.Millisecond
-	}
-	v.last = v.began
-	return v
+	return &replayView{progress: newProgress(out, 5*time.Second), began: time.Now(), first: -1}
 }
 
 func (v *replayView) show(r ingest.ReplayProgress) {
 	if v.first < 0 {
 		v.first = r.Bytes
 	}
-	now := time.Now()
-	if now.Sub(v.last) < v.every {
-		return
-	}
-	v.last = now
-	line := v.line(r, now)
-	if v.terminal {
-		fmt.Fprintf(v.out, "\r\x1b[K%s", line)
-	} else {
-		fmt.Fprintln(v.out, line)
-	}
+	v.progress.show(func(now time.Time) string { return v.line(r, now) })
 }
 
 func (v *replayView) line(r ingest.ReplayProgress, now time.Time) string {
@@ -166,16 +146,6 @@ func (v *replayView) line(r ingest.ReplayProgress, now time.Time) string {
 		rest := time.Duration(float64(now.Sub(v.began)) * float64(r.OfBytes-r.Bytes) / float64(done))
 		left = ", " + rest.Round(time.Second).String() + " left"
 	}
-	const width = 20
-	filled := int(share * width)
-	return fmt.Sprintf("[%s%s] %3.0f%%  %d of %d segments, %d frames, rows: %d unchanged, %d missing, %d changed, %d stale%s",
-		strings.Repeat("#", filled), strings.Repeat(".", width-filled), 100*share, r.Segments, r.Of, r.Frames,
-		sum.Unchanged, sum.Missing, sum.Changed, sum.Stale, left)
-}
-
-// end leaves the bar's line.
-func (v *replayView) end() {
-	if v.terminal {
-		fmt.Fprintln(v.out)
-	}
+	return fmt.Sprintf("%s  %d of %d segments, %d frames, rows: %d unchanged, %d missing, %d changed, %d stale%s",
+		bar(share), r.Segments, r.Of, r.Frames, sum.Unchanged, sum.Missing, sum.Changed, sum.Stale, left)
 }

@@ -25,7 +25,7 @@ type kuaishouFlags struct {
 	CookieFile      string        `help:"Instead, for one account: file with the cookies of your own browser: a Cookie header line, or cookies.txt. Reread when it changes." type:"path" placeholder:"FILE" xor:"accounts"`
 	Resolvers       []string      `help:"Ways to learn how a room is entered, in the order in which they are tried." default:"endpoint,page,livedetail,byuser,recall" placeholder:"NAME"`
 	MobileURL       string        `name:"mobile-url" help:"Where the resolver byuser and the list of all gifts are; default: Kuaishou's mobile pages, or --kuaishou-url if that is another." placeholder:"URL"`
-	EndpointCommand string        `help:"Program, with arguments, that is given a live ID and prints how its room is entered; see docs/kuaishou.md. It is run without a shell; quotes keep spaces together." placeholder:"COMMAND"`
+	EndpointCommand string        `help:"Program, with arguments, that is given a live ID and prints how its room is entered; see docs/kuaishou.md. It is run without a shell; quotes keep spaces together." placeholder:"COMMAND" secret:""`
 	EndpointTimeout time.Duration `help:"How long that program may take." default:"15s"`
 	PageInterval    time.Duration `help:"Least time between two calls from one address, for all rooms and accounts together; below 0: none. Faster gets an address refused." default:"1s"`
 }

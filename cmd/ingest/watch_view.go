@@ -3,12 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"kslive/schema"
 )
@@ -44,28 +41,12 @@ type watchView struct {
 // newWatchView shows on out, with notes beside it.
 func newWatchView(out, notes io.Writer) *watchView {
 	v := &watchView{out: out, notes: notes, combos: newCombos(), heard: time.Now(), width: func() int { return 0 }}
-	if file, ok := out.(*os.File); ok && isTerminal(out) && os.Getenv("TERM") != "dumb" {
-		v.terminal, v.colour = true, os.Getenv("NO_COLOR") == ""
-		v.width = func() int {
-			width, _, err := term.GetSize(int(file.Fd()))
-			if err != nil || width == 0 { // it does not know
-				return 80
-			}
-			return width
-		}
+	if redraws(out) {
+		v.terminal, v.colour = true, coloured(out)
+		v.width = func() int { width, _ := terminalSize(out); return width }
 	}
 	return v
 }
-
-// The colours of a terminal.
-const (
-	plain  = ""
-	faint  = "\x1b[2m"
-	yellow = "\x1b[33m"
-	red    = "\x1b[31m"
-	cyan   = "\x1b[36m"
-	normal = "\x1b[0m"
-)
 
 // show prints the rows of a frame.
 func (v *watchView) show(batch *schema.Batch) error {
@@ -184,9 +165,6 @@ func (v *watchView) close() error {
 	v.terminal = false // no last line any more
 	return v.print(time.Now())
 }
-
-// eraseLine takes the last line away.
-const eraseLine = "\r\x1b[K"
 
 // print prints the lines that wait, and draws the last line.
 func (v *watchView) print(now time.Time) error {
