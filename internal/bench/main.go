@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
@@ -28,7 +29,7 @@ import (
 )
 
 // benchmarks are all there are.
-var benchmarks = []benchmark{spoolBenchmark}
+var benchmarks = []benchmark{decodeBenchmark, spoolBenchmark}
 
 // benchmark is one line of the list: what it is called and how it is run.
 type benchmark struct {
@@ -76,6 +77,7 @@ type options struct {
 	Only  []string `help:"Only these." placeholder:"NAME,…"`
 	List  bool     `help:"Tell the benchmarks and end."`
 	JSON  bool     `name:"json" help:"Print the results as JSON, one a line."`
+	CPU   string   `name:"cpuprofile" help:"Write a CPU profile of this process to a file." placeholder:"FILE"`
 	Write bool     `help:"Write the results to docs/performance.md; what was not measured stays as it is there."`
 }
 
@@ -103,6 +105,17 @@ func run(ctx context.Context, o *options) error {
 		return nil
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if o.CPU != "" {
+		file, err := os.Create(o.CPU)
+		if err != nil {
+			return fmt.Errorf("making the profile: %w", err)
+		}
+		defer file.Close()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return fmt.Errorf("making the profile: %w", err)
+		}
+		defer pprof.StopCPUProfile()
+	}
 	var done []*bench
 	var failed error
 	for _, bm := range chosen {

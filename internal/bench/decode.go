@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	stdgzip "compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"google.golang.org/protobuf/proto"
+
+	"kslive/ingest"
+	"kslive/internal/corpus"
+	kuaishou "kslive/proto"
+	"kslive/schema"
+)
+
+var decodeBenchmark = benchmark{
+	name: "decode",
+	about: "Frames to rows, as the loader decodes them, on one core; an event is a row other than the counters. Beside it `proto.Unmarshal` of " +
+		"envelope and payload of the same frames, with gzip readers used again: it makes no rows, validates no text and counts no unknown fields.",
+	run: runDecode,
+}
+
+func runDecode(ctx context.Context, b *bench) error {
+	n, rounds := 20_000, 7
+	if b.full {
+		n = 224_000
+	}
+	frames, err := corpus.Frames(n)
+	if err != nil {
+		return err
+	}
+	rows := rowDecoder{decoder: ingest.NewDecoder(nil)}
+	events, err := rows.decode(frames)
+	if err != nil {
+		return err
+	}
+	work := []struct {
+		what string
+		do   func([]*kuaishou.Frame) (int, error)
+	}{
+		{"Decode to rows", rows.decode},
+		{"proto.Unmarshal, our gzip library", (&unmarshaler{unpacker: new(gzip.Reader)}).decode},
+		{"proto.Unmarshal, compress/gzip", (&unmarshaler{unpacker: new(stdgzip.Reader)}).decode},
+		{"unpacking alone, our gzip library", (&unmarshaler{unpacker: new(gzip.Reader), only: true}).decode},
+		{"unpacking alone, compress/gzip", (&unmarshaler{unpacker: new(stdgzip.Reader), only: true}).decode},
+	}
+	var ways []way
+	for _, w := range work {
+		ways = append(ways, self(func() error { _, err := w.do(frames); return err }))
+	}
+	took, err := sideBySide(ctx, rounds, ways...)
+	if err != nil {
+		return err
+	}
+	perEvent := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / float64(events) }
+	for i, w := range work {
+		r := result{What: w.what + ", CPU", Value: perEvent(took[i].cpu), Unit: "ns/event", Note: fmt.Sprintf("%.0f ns/event on the clock", perEvent(took[i].wall))}
+		if i > 0 {
+			b.report(r)
+			continue
+		}
+		r.Against, r.Ratio, r.Target = work[1].what, float64(took[0].cpu)/float64(took[1].cpu), "at most 0.45"
+		b.report(r)
+		r.Against, r.Ratio, r.Target = work[2].what, float64(took[0].cpu)/float64(took[2].cpu), ""
+		b.report(r)
+	}
+	for i, w := range work[:2] {
+		allocated, err := allocations(func() error { _, err := w.do(frames); return err })
+		if err != nil {
+			return err
+		}
+		r := result{What: w.what + ", memory", Value: allocated / float64(events), Unit: "allocations/event"}
+		if i == 0 {
+			r.Target = "0 amortised"
+		}
+		b.report(r)
+	}
+	return nil
+}
+
+// allocations counts what work allocates, by this goroutine and all others.
+func allocations(work func() error) (float64, error) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := work()
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs - before.Mallocs), err
+}
+
+// rowDecoder decodes frames as the loader does.
+type rowDecoder struct {
+	decoder *ingest.Decoder
+	batch   schema.Batch
+}
+
+// decode answers how many events the frames held.
+func (r *rowDecoder) decode(frames []*kuaishou.Frame) (events int, err error) {
+	const batchFrames = 7000 // some 50,000 rows
+	for i, frame := range frames {
+		if i%batchFrames == 0 {
+			events += r.reset()
+		}
+		r.decoder.Decode(frame, int64(i), &r.batch)
+	}
+	return events + r.reset(), nil
+}
+
+func (r *rowDecoder) reset() (events int) {
+	events = r.batch.Len() - len(r.batch.RoomStats)
+	r.batch.Reset()
+	return events
+}
+
+// unmarshaler does with frames what any reader of protobuf must.
+type unmarshaler struct {
+	unpacker interface {
+		io.Reader
+		Reset(io.Reader) error
+	}
+	only   bool // unpack
+	packed bytes.Reader
+	plain  bytes.Buffer
+}
+
+func (u *unmarshaler) decode(frames []*kuaishou.Frame) (int, error) {
+	for _, frame := range frames {
+		if err := u.frame(frame.Data); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+func (u *unmarshaler) frame(data []byte) error {
+	var envelope kuaishou.SocketMessage
+	if err := proto.Unmarshal(data, &envelope); err != nil {
+		return err
+	}
+	if envelope.CompressionType == kuaishou.SocketMessage_GZIP {
+		u.packed.Reset(envelope.Payload)
+		u.plain.Reset()
+		if err := u.unpacker.Reset(&u.packed); err != nil {
+			return err
+		}
+		if _, err := u.plain.ReadFrom(u.unpacker); err != nil {
+			return err
+		}
+		envelope.Payload = u.plain.Bytes()
+	}
+	if u.only {
+		return nil
+	}
+	var payload proto.Message
+	switch envelope.PayloadType {
+	case kuaishou.PayloadType_SC_FEED_PUSH:
+		payload = &kuaishou.SCWebFeedPush{}
+	case kuaishou.PayloadType_SC_LIVE_WATCHING_LIST:
+		payload = &kuaishou.SCWebLiveWatchingUsers{}
+	default:
+		payload = &kuaishou.SCWebHeartbeatAck{}
+	}
+	return proto.Unmarshal(envelope.Payload, payload)
+}
