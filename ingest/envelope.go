@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"kslive/ingest/gunzip"
 	kuaishou "kslive/proto"
 )
 
@@ -52,9 +53,10 @@ func openEnvelope(data []byte) (*kuaishou.SocketMessage, error) {
 type opener struct {
 	message kuaishou.SocketMessage
 	beside  bool // the message said more than type, compression, payload and time
+	unpack  gunzip.Unpacker
 	packed  bytes.Reader
-	gzip    gzip.Reader
-	plain   []byte // at most MaxPayload + 1
+	gzip    gzip.Reader // for what unpack does not know
+	plain   []byte      // at most MaxPayload + 1
 }
 
 // open is openEnvelope. The message and its payload, which may be a part of
@@ -136,6 +138,10 @@ func (o *opener) rest(fields *fieldReader, unknown []byte) []byte {
 }
 
 func (o *opener) gunzip(packed []byte) ([]byte, error) {
+	var ok bool
+	if o.plain, ok = o.unpack.Append(o.plain[:0], packed, MaxPayload); ok {
+		return o.plain, nil
+	}
 	o.packed.Reset(packed)
 	if err := o.gzip.Reset(&o.packed); err != nil {
 		return nil, gzipError(err)
