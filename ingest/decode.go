@@ -54,11 +54,12 @@ type Decoder struct {
 	// trace, when it is not nil, is told from which part each row is.
 	trace func(p part, id uint64)
 
-	// The feeds that come most often.
+	// The messages that come most often.
 	comment kuaishou.WebCommentFeed
 	like    kuaishou.WebLikeFeed
 	gift    kuaishou.WebGiftFeed
 	viewer  kuaishou.WebWatchingUserInfo
+	ack     kuaishou.SCWebHeartbeatAck
 }
 
 // NewDecoder makes a decoder. unknown, which may be nil, is called for each
@@ -159,7 +160,7 @@ func (d *Decoder) payload(whole part) {
 	case kuaishou.PayloadType_SC_WEB_COMMENT_RICH_TEXT_MESSAGE:
 		d.richTextComment(whole)
 	case kuaishou.PayloadType_SC_HEARTBEAT_ACK:
-		d.unmarshal(whole, &kuaishou.SCWebHeartbeatAck{}) // no row, but broken or unknown parts show
+		d.unmarshal(whole, &d.ack) // no row, but broken or unknown parts show
 	case kuaishou.PayloadType_CS_HEARTBEAT, kuaishou.PayloadType_CS_ENTER_ROOM, kuaishou.PayloadType_CS_USER_EXIT:
 		// What a client sends is no news, and holds its token.
 	default:
@@ -203,7 +204,7 @@ func (d *Decoder) parts(payload part, message *partNames) iter.Seq[part] {
 			}
 			if p.name = message.of(&fields); p.name == "" {
 				p.name, p.unknown = unknownName(fields.number), true
-				d.unknown.report(UnknownField{messageName(message.descriptor), int32(fields.number), fields.encoded})
+				d.unknown.report(UnknownField{messageName(message.Descriptor()), int32(fields.number), fields.encoded})
 			}
 			if !yield(p) {
 				return
@@ -264,10 +265,13 @@ func (d *Decoder) other(left rest, message proto.Message) (row schema.Other) {
 }
 
 // otherFields is what the fields of a payload that stand in no row of it say, as
-// JSON. They are encoded one after the other in fields; message is of their type.
-func (d *Decoder) otherFields(fields []byte, message proto.Message) string {
+// JSON. They are encoded one after the other in fields.
+func (d *Decoder) otherFields(fields []byte, payload *partNames) string {
+	if len(fields) == 0 {
+		return ""
+	}
+	message := payload.New().Interface()
 	switch {
-	case len(fields) == 0:
 	case len(fields) > maxPart:
 		d.undecoded(part{raw: fields}, errLargePart)
 	case proto.Unmarshal(fields, message) != nil:
@@ -279,8 +283,8 @@ func (d *Decoder) otherFields(fields []byte, message proto.Message) string {
 }
 
 // otherEvent makes a row of otherFields, where there is no other row for them.
-func (d *Decoder) otherEvent(whole part, fields []byte, message proto.Message) {
-	if said := d.otherFields(fields, message); said != "" {
+func (d *Decoder) otherEvent(whole part, fields []byte, payload *partNames) {
+	if said := d.otherFields(fields, payload); said != "" {
 		d.addRoomEvent(whole, []byte(said))
 	}
 }
@@ -294,15 +298,21 @@ func (d *Decoder) envelope(message *kuaishou.SocketMessage) {
 	}
 }
 
-// eventOf is the common part of the row made from a part; to be called once
-// for each, since it tells equal ones apart by counting them.
+// eventOf is the common part of the row made from a part.
 func (d *Decoder) eventOf(p part) schema.Event {
 	event := d.event
-	event.EventID = d.identity.of(p.number, p.raw)
-	if d.trace != nil {
-		d.trace(p, event.EventID)
-	}
+	event.EventID = d.eventID(p)
 	return event
+}
+
+// eventID is the identity of the row made from a part; to be called once for each,
+// since it tells equal ones apart by counting them.
+func (d *Decoder) eventID(p part) uint64 {
+	id := d.identity.of(p.number, p.raw)
+	if d.trace != nil {
+		d.trace(p, id)
+	}
+	return id
 }
 
 // eventAt is eventOf for a feed that has a clock of its own.

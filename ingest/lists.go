@@ -31,10 +31,10 @@ func (d *Decoder) watchingUsers(whole part) {
 		}
 	}
 	if !hasCounter(stat) {
-		d.otherEvent(whole, left, &kuaishou.SCWebLiveWatchingUsers{})
+		d.otherEvent(whole, left, watchingUsersMessage)
 		return
 	}
-	stat.OtherFields = d.otherFields(left, &kuaishou.SCWebLiveWatchingUsers{})
+	stat.OtherFields = d.otherFields(left, watchingUsersMessage)
 	d.roomStat(whole, stat)
 }
 
@@ -68,7 +68,7 @@ func (d *Decoder) currentRedPacks(whole part) {
 			left = append(left, p.whole...)
 		}
 	}
-	d.otherEvent(whole, left, &kuaishou.SCWebCurrentRedPackFeed{})
+	d.otherEvent(whole, left, redPacksMessage)
 }
 
 func (d *Decoder) redPack(p part) {

@@ -23,7 +23,7 @@ func (d *Decoder) commentZone(whole part) {
 			left = append(left, p.whole...)
 		}
 	}
-	d.otherEvent(whole, left, &kuaishou.SCCommentZoneRichText{})
+	d.otherEvent(whole, left, commentZoneMessage)
 }
 
 // richTextComment makes the row of a rich-text comment, pushed or recalled.

@@ -35,9 +35,11 @@ func (r *fieldReader) next() bool {
 	if len(r.rest) == 0 {
 		return false
 	}
-	number, wire, tag := protowire.ConsumeTag(r.rest)
-	if tag < 0 {
-		return r.fail(tag)
+	number, wire, tag := protowire.Number(r.rest[0]>>3), protowire.Type(r.rest[0]&7), 1
+	if r.rest[0] >= 0x80 || number == 0 { // as a rule a tag is one byte
+		if number, wire, tag = protowire.ConsumeTag(r.rest); tag < 0 {
+			return r.fail(tag)
+		}
 	}
 	if number > protowire.MaxValidNumber { // ConsumeTag lets it pass
 		r.err = errMalformed
@@ -49,7 +51,12 @@ func (r *fieldReader) next() bool {
 	case protowire.VarintType:
 		r.value, size = protowire.ConsumeVarint(encoded)
 	case protowire.BytesType:
-		r.raw, size = protowire.ConsumeBytes(encoded)
+		if len(encoded) > 0 && encoded[0] < 0x80 && int(encoded[0]) < len(encoded) { // and so is a length
+			size = 1 + int(encoded[0])
+			r.raw = encoded[1:size]
+		} else {
+			r.raw, size = protowire.ConsumeBytes(encoded)
+		}
 	case protowire.StartGroupType:
 		r.raw, size = protowire.ConsumeGroup(number, encoded)
 	case protowire.Fixed32Type:
@@ -98,8 +105,8 @@ func (r *fieldReader) declared(message protoreflect.MessageDescriptor) protorefl
 
 // partNames are the names of the fields of a payload's message.
 type partNames struct {
-	descriptor protoreflect.MessageDescriptor
-	fields     []partName // by number
+	protoreflect.MessageType
+	fields []partName // by number
 }
 
 type partName struct {
@@ -108,9 +115,10 @@ type partName struct {
 }
 
 func partNamesOf[M proto.Message]() *partNames {
-	p := &partNames{descriptor: typeOf[M]().Descriptor()}
-	for i := range p.descriptor.Fields().Len() {
-		field := p.descriptor.Fields().Get(i) // in the order of their numbers
+	p := &partNames{MessageType: typeOf[M]()}
+	declared := p.Descriptor().Fields()
+	for i := range declared.Len() {
+		field := declared.Get(i) // in the order of their numbers
 		p.fields = append(p.fields, make([]partName, int(field.Number())+1-len(p.fields))...)
 		p.fields[field.Number()] = partName{string(field.Name()), wireType(field.Kind())}
 	}

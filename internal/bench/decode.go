@@ -28,7 +28,7 @@ var decodeBenchmark = benchmark{
 }
 
 func runDecode(ctx context.Context, b *bench) error {
-	n, rounds := 20_000, 7
+	n, rounds := 11_200, 7 // 200 times what internal/corpus repeats
 	if b.full {
 		n = 224_000
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,9 +80,11 @@ func processCPU(pid int) (time.Duration, error) {
 // way is one of several that do the same work. It answers what it took.
 type way func() (usage, error)
 
-// self measures work of this process alone.
+// self measures work of this process alone. Garbage of what went before is
+// collected first, so that each way pays for its own.
 func self(work func() error) way {
 	return func() (usage, error) {
+		runtime.GC()
 		m, err := startMeter()
 		if err != nil {
 			return usage{}, err
