@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	stdgzip "compress/gzip"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"time"
 
@@ -27,10 +30,13 @@ var decodeBenchmark = benchmark{
 	run: runDecode,
 }
 
+// longForm is how many frames the long form decodes.
+const longForm = 224_000
+
 func runDecode(ctx context.Context, b *bench) error {
 	n, rounds := 11_200, 7 // 200 times what internal/corpus repeats
 	if b.full {
-		n = 224_000
+		n = longForm
 	}
 	frames, err := corpus.Frames(n)
 	if err != nil {
@@ -195,4 +201,22 @@ func (u *unmarshaler) frame(data []byte) error {
 		payload = &kuaishou.SCWebHeartbeatAck{}
 	}
 	return proto.Unmarshal(envelope.Payload, payload)
+}
+
+// writeFrames writes the frames of the long form for other programs.
+func writeFrames(path string) (err error) {
+	frames, err := corpus.Frames(longForm)
+	if err != nil {
+		return err
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	lines := bufio.NewWriter(file)
+	for _, frame := range frames {
+		_, _ = fmt.Fprintln(lines, base64.StdEncoding.EncodeToString(frame.Data)) // Flush tells
+	}
+	return lines.Flush()
 }

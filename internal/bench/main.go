@@ -29,7 +29,7 @@ import (
 )
 
 // benchmarks are all there are.
-var benchmarks = []benchmark{decodeBenchmark, spoolBenchmark}
+var benchmarks = []benchmark{decodeBenchmark, spoolBenchmark, insertBenchmark}
 
 // benchmark is one line of the list: what it is called and how it is run.
 type benchmark struct {
@@ -73,12 +73,13 @@ func (b *bench) report(r result) {
 
 // options are the command line.
 type options struct {
-	Full  bool     `help:"All benchmarks, in their long form: an hour at most."`
-	Only  []string `help:"Only these." placeholder:"NAME,…"`
-	List  bool     `help:"Tell the benchmarks and end."`
-	JSON  bool     `name:"json" help:"Print the results as JSON, one a line."`
-	CPU   string   `name:"cpuprofile" help:"Write a CPU profile of this process to a file." placeholder:"FILE"`
-	Write bool     `help:"Write the results to docs/performance.md; what was not measured stays as it is there."`
+	Full   bool     `help:"All benchmarks, in their long form: an hour at most."`
+	Only   []string `help:"Only these." placeholder:"NAME,…"`
+	List   bool     `help:"Tell the benchmarks and end."`
+	JSON   bool     `name:"json" help:"Print the results as JSON, one a line."`
+	Frames string   `help:"Write the frames that are measured to a file, one a line in base64, for other programs to decode, and end: see peers." placeholder:"FILE"`
+	CPU    string   `name:"cpuprofile" help:"Write a CPU profile of this process to a file." placeholder:"FILE"`
+	Write  bool     `help:"Write the results to docs/performance.md; what was not measured stays as it is there."`
 }
 
 func main() {
@@ -103,6 +104,9 @@ func run(ctx context.Context, o *options) error {
 			fmt.Printf("%-12s %s\n", bm.name, bm.about)
 		}
 		return nil
+	}
+	if o.Frames != "" {
+		return writeFrames(o.Frames)
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if o.CPU != "" {

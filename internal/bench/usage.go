@@ -121,7 +121,7 @@ func sideBySide(ctx context.Context, rounds int, ways ...way) ([]usage, error) {
 	return medians, nil
 }
 
-func median(all []usage, of func(usage) time.Duration) time.Duration {
+func median[T any](all []T, of func(T) time.Duration) time.Duration {
 	values := make([]time.Duration, 0, len(all))
 	for _, u := range all {
 		values = append(values, of(u))
