@@ -17,7 +17,7 @@ TESTFLAGS ?=
 
 export FAULTS_MINUTES FAULTS_SEED
 
-.PHONY: help build engines demo test panels faults week seed lint fmt generate check-generated fuzz release clean
+.PHONY: help build engines demo test panels faults week seed bench bench-full lint fmt generate check-generated fuzz release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,14 @@ week: ## simulate a week of 2,000 rooms on a fake clock (ARGS=-week.unplanned sh
 seed: engines ## fill an embedded ClickHouse with invented broadcasts (ARGS="--comments 100000000 --ticks 5000000 --lives 1000 --days 90")
 	@go build -o bin/seed ./internal/seed
 	@bin/seed $(ARGS)
+
+bench: engines ## what it costs, beside others that do the same work: minutes (ARGS="--only decode,spool --write")
+	@go build -o bin/bench ./internal/bench
+	@bin/bench $(ARGS)
+
+bench-full: engines ## the same in its long form: an hour at most (ARGS=--write)
+	@go build -o bin/bench ./internal/bench
+	@bin/bench --full $(ARGS)
 
 lint: ## go vet, staticcheck, gofumpt
 	go vet ./...

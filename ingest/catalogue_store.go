@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // giftStore is where the catalogue of gifts is kept.
@@ -52,22 +54,17 @@ func (c *ClickHouse) KnownGifts(ctx context.Context) (map[uint32]gift, error) {
 func (c *ClickHouse) StoreGifts(ctx context.Context, token string, at time.Time, gifts []gift) error {
 	ctx, cancel := context.WithTimeout(ctx, c.insertTimeout)
 	defer cancel()
-	batch, err := c.prepare(ctx, token, "gift_catalogue", []string{
+	columns := []string{
 		"seen_at", "source", "gift_id", "name", "type", "type_name", "priced", "unit_price", "virtual_price", "max_batch_size", "can_combo", "picture",
-	})
-	if err != nil {
-		return err
 	}
-	defer batch.Close()
-	for _, g := range gifts {
-		if err := batch.Append(at, g.source, g.id, g.name, g.kind, g.kindName, g.priced, g.unitPrice, g.virtualPrice, g.maxBatchSize, g.canCombo, g.picture); err != nil {
-			return fmt.Errorf("filling gift_catalogue: %w", err)
+	return c.insert(ctx, token, "gift_catalogue", columns, func(batch driver.Batch) error {
+		for _, g := range gifts {
+			if err := batch.Append(at, g.source, g.id, g.name, g.kind, g.kindName, g.priced, g.unitPrice, g.virtualPrice, g.maxBatchSize, g.canCombo, g.picture); err != nil {
+				return err
+			}
 		}
-	}
-	if err := batch.Send(); err != nil {
-		return fmt.Errorf("inserting into gift_catalogue: %w", err)
-	}
-	return nil
+		return nil
+	})
 }
 
 // changedDays is how far back sums are computed anew when a gift gets its first

@@ -10,8 +10,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 
+	"kslive/ingest/gunzip"
 	kuaishou "kslive/proto"
 )
 
@@ -52,9 +52,11 @@ func openEnvelope(data []byte) (*kuaishou.SocketMessage, error) {
 // is ready. Not for concurrent use.
 type opener struct {
 	message kuaishou.SocketMessage
+	beside  bool // the message said more than type, compression, payload and time
+	unpack  gunzip.Unpacker
 	packed  bytes.Reader
-	gzip    gzip.Reader
-	plain   []byte // at most MaxPayload + 1
+	gzip    gzip.Reader // for what unpack does not know
+	plain   []byte      // at most MaxPayload + 1
 }
 
 // open is openEnvelope. The message and its payload, which may be a part of
@@ -88,7 +90,8 @@ func (o *opener) open(data []byte) (*kuaishou.SocketMessage, error) {
 // parse does what proto.Unmarshal would, but leaves the payload where it is.
 func (o *opener) parse(data []byte) error {
 	message := &o.message
-	proto.Reset(message)
+	*message = kuaishou.SocketMessage{}
+	o.beside = false
 	var unknown []byte
 	fields := fieldReader{rest: data}
 	for fields.next() {
@@ -101,16 +104,9 @@ func (o *opener) parse(data []byte) error {
 			message.Payload = fields.raw
 		case fields.is(4, protowire.VarintType):
 			message.Time = fields.value
-		case fields.is(5, protowire.BytesType):
-			message.ReportId = string(fields.raw)
-		case fields.is(6, protowire.BytesType):
-			message.MessageId = string(fields.raw)
-		case fields.is(7, protowire.VarintType):
-			message.NeedAck = protowire.DecodeBool(fields.value)
-		case fields.is(8, protowire.BytesType):
-			message.AckInfo = fields.raw
 		default:
-			unknown = append(protowire.AppendTag(unknown, fields.number, fields.wire), fields.encoded...)
+			o.beside = true
+			unknown = o.rest(&fields, unknown)
 		}
 	}
 	if fields.err != nil {
@@ -122,7 +118,30 @@ func (o *opener) parse(data []byte) error {
 	return nil
 }
 
+// rest reads a field that is on no ordinary push. It is appended to unknown when
+// it is that.
+func (o *opener) rest(fields *fieldReader, unknown []byte) []byte {
+	message := &o.message
+	switch {
+	case fields.is(5, protowire.BytesType):
+		message.ReportId = string(fields.raw)
+	case fields.is(6, protowire.BytesType):
+		message.MessageId = string(fields.raw)
+	case fields.is(7, protowire.VarintType):
+		message.NeedAck = protowire.DecodeBool(fields.value)
+	case fields.is(8, protowire.BytesType):
+		message.AckInfo = fields.raw
+	default:
+		unknown = append(protowire.AppendTag(unknown, fields.number, fields.wire), fields.encoded...)
+	}
+	return unknown
+}
+
 func (o *opener) gunzip(packed []byte) ([]byte, error) {
+	var ok bool
+	if o.plain, ok = o.unpack.Append(o.plain[:0], packed, MaxPayload); ok {
+		return o.plain, nil
+	}
 	o.packed.Reset(packed)
 	if err := o.gzip.Reset(&o.packed); err != nil {
 		return nil, gzipError(err)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,8 @@ type ClickHouse struct {
 	// makes it safe to ask again.
 	insertTimeout time.Duration
 	cluster       cluster
+
+	types sync.Map // []clickhouse.ColumnNameAndType by the INSERT that they are for
 
 	key     *PseudonymKey // nil: none
 	checked atomic.Bool   // that rows with this key may be inserted
@@ -81,21 +84,14 @@ func (c *ClickHouse) Insert(ctx context.Context, token string, rows schema.Rows)
 	if err := c.checkOnce(ctx); err != nil {
 		return err
 	}
-	batch, err := c.prepare(ctx, token, rows.Name, rows.Columns)
-	if err != nil {
-		return err
-	}
-	defer batch.Close()
-	values := make([]any, 0, len(rows.Columns))
-	for i := range rows.Len() {
-		if err := batch.Append(rows.Values(i, values[:0])...); err != nil {
-			return fmt.Errorf("filling %s: %w", rows.Name, err)
+	return c.insert(ctx, token, rows.Name, rows.Columns, func(batch driver.Batch) error {
+		for i := range rows.Columns {
+			if err := batch.Column(i).Append(rows.Column(i)); err != nil {
+				return err
+			}
 		}
-	}
-	if err := batch.Send(); err != nil {
-		return fmt.Errorf("inserting into %s: %w", rows.Name, err)
-	}
-	return nil
+		return nil
+	})
 }
 
 // deadLetter is a row that ClickHouse refused.
@@ -113,32 +109,69 @@ type deadLetter struct {
 func (c *ClickHouse) InsertDeadLetters(ctx context.Context, token string, letters []deadLetter) error {
 	ctx, cancel := context.WithTimeout(ctx, c.insertTimeout)
 	defer cancel()
-	batch, err := c.prepare(ctx, token, "dead_letters", []string{"table_name", "token", "frame_offset", "error_code", "error", "row", "frame"})
-	if err != nil {
-		return err
-	}
-	defer batch.Close()
-	for _, l := range letters {
-		if err := batch.Append(l.table, l.token, l.offset, l.code, l.err, l.row, l.frame); err != nil {
-			return fmt.Errorf("filling dead_letters: %w", err)
+	columns := []string{"table_name", "token", "frame_offset", "error_code", "error", "row", "frame"}
+	return c.insert(ctx, token, "dead_letters", columns, func(batch driver.Batch) error {
+		for _, l := range letters {
+			if err := batch.Append(l.table, l.token, l.offset, l.code, l.err, l.row, l.frame); err != nil {
+				return err
+			}
 		}
-	}
-	if err := batch.Send(); err != nil {
-		return fmt.Errorf("inserting into dead_letters: %w", err)
-	}
-	return nil
+		return nil
+	})
 }
 
-func (c *ClickHouse) prepare(ctx context.Context, token, table string, columns []string) (driver.Batch, error) {
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(c.cluster.inserting(clickhouse.Settings{
+// insert sends what fill fills a batch with. Over HTTP the driver would ask for the
+// types of the columns before each insert; they are asked for once, and again after
+// an error, for the table may have become another one. Nothing is said of the rows
+// before that has been asked.
+func (c *ClickHouse) insert(ctx context.Context, token, table string, columns []string, fill func(driver.Batch) error) error {
+	statement := "INSERT INTO " + c.cluster.into(table, columns) + " (" + strings.Join(columns, ", ") + ")"
+	_, known := c.types.Load(statement)
+	err := c.insertOnce(ctx, token, table, statement, fill)
+	if class, _ := classOf(err); known && class == classRows {
+		err = c.insertOnce(ctx, token, table, statement, fill)
+	}
+	return err
+}
+
+func (c *ClickHouse) insertOnce(ctx context.Context, token, table, statement string, fill func(driver.Batch) error) (err error) {
+	options := []clickhouse.QueryOption{clickhouse.WithSettings(c.cluster.inserting(clickhouse.Settings{
 		"insert_deduplication_token": token,
 		"insert_deduplicate":         1,
 		// On by default since 26.3; we batch ourselves.
 		"async_insert": 0,
-	})))
-	batch, err := c.conn.PrepareBatch(ctx, "INSERT INTO "+c.cluster.into(table, columns)+" ("+strings.Join(columns, ", ")+")")
-	if err != nil {
-		return nil, fmt.Errorf("preparing the insert into %s: %w", table, err)
+	}))}
+	types, known := c.types.Load(statement)
+	if known {
+		options = append(options, clickhouse.WithColumnNamesAndTypes(types.([]clickhouse.ColumnNameAndType)))
 	}
-	return batch, nil
+	defer func() {
+		if err != nil {
+			c.types.Delete(statement)
+		}
+	}()
+	batch, err := c.conn.PrepareBatch(clickhouse.Context(ctx, options...), statement)
+	if err != nil {
+		return fmt.Errorf("preparing the insert into %s: %w", table, err)
+	}
+	defer batch.Close()
+	if !known {
+		c.types.Store(statement, typesOf(batch))
+	}
+	if err := fill(batch); err != nil {
+		return fmt.Errorf("filling %s: %w", table, err)
+	}
+	if err := batch.Send(); err != nil {
+		return fmt.Errorf("inserting into %s: %w", table, err)
+	}
+	return nil
+}
+
+// typesOf are the types of the columns that a batch is to be filled with.
+func typesOf(batch driver.Batch) []clickhouse.ColumnNameAndType {
+	var types []clickhouse.ColumnNameAndType
+	for _, column := range batch.Columns() {
+		types = append(types, clickhouse.ColumnNameAndType{Name: column.Name(), Type: string(column.Type())})
+	}
+	return types
 }

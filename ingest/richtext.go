@@ -11,19 +11,19 @@ import (
 	"kslive/schema"
 )
 
-var commentZoneMessage = (*kuaishou.SCCommentZoneRichText)(nil).ProtoReflect().Descriptor()
+var commentZoneMessage = partNamesOf[*kuaishou.SCCommentZoneRichText]()
 
 // commentZone makes the rows of an 829: comments from outside of the room.
 func (d *Decoder) commentZone(whole part) {
 	var left []byte
-	for p := range d.parts(whole.raw, commentZoneMessage) {
+	for p := range d.parts(whole, commentZoneMessage) {
 		if p.name == "message" {
 			d.richTextComment(p)
 		} else {
 			left = append(left, p.whole...)
 		}
 	}
-	d.otherEvent(whole, left, &kuaishou.SCCommentZoneRichText{})
+	d.otherEvent(whole, left, commentZoneMessage)
 }
 
 // richTextComment makes the row of a rich-text comment, pushed or recalled.

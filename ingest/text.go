@@ -11,30 +11,44 @@ import (
 // validText is s with U+FFFD in place of what is not UTF-8: text that users
 // type is cut inside a character now and then. Control characters stay.
 func validText(s string) string {
-	if utf8.ValidString(s) {
+	if isValid(s) {
 		return s
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// isValid is utf8.ValidString, in half the time where s is Chinese.
+func isValid(s string) bool {
+	for i := 0; i < len(s); {
+		switch c := s[i]; {
+		case c < utf8.RuneSelf:
+			i++
+		case 0xE0 < c && c < 0xF0 && c != 0xED && i+2 < len(s) && s[i+1]&0xC0 == 0x80 && s[i+2]&0xC0 == 0x80:
+			i += 3
+		default:
+			return utf8.ValidString(s[i:])
+		}
+	}
+	return true
 }
 
 // parseCount reads a counter as the player shows it: "2735", "1.2万", "82.2w",
 // "1.1亿", "50+". exact is true for plain digits only. What is no counter or
 // does not fit is 0 and not exact.
 func parseCount(text string) (count uint64, exact bool) {
-	if count, err := strconv.ParseUint(text, 10, 64); err == nil {
+	if count, rest, ok := leadingDigits(text); ok && rest == "" {
 		return count, true
 	}
-	number := strings.TrimSuffix(strings.TrimSpace(text), "+")
-	unit := uint64(1)
-	for suffix, value := range countUnits {
-		if rest, ok := strings.CutSuffix(number, suffix); ok {
-			number, unit = rest, value
+	number, unit := strings.TrimSuffix(strings.TrimSpace(text), "+"), uint64(1)
+	for _, suffix := range countUnits {
+		if rest, ok := strings.CutSuffix(number, suffix.name); ok {
+			number, unit = rest, suffix.value
 			break
 		}
 	}
-	whole, fraction, _ := strings.Cut(number, ".")
-	count, err := strconv.ParseUint(whole, 10, 64)
-	if err != nil || count > (1<<64-1)/unit {
+	count, rest, ok := leadingDigits(number)
+	fraction, pointed := strings.CutPrefix(rest, ".")
+	if !ok || !pointed && rest != "" || count > (1<<64-1)/unit {
 		return 0, false
 	}
 	count *= unit
@@ -52,7 +66,26 @@ func parseCount(text string) (count uint64, exact bool) {
 	return count, false
 }
 
-var countUnits = map[string]uint64{"万": 1e4, "w": 1e4, "W": 1e4, "亿": 1e8}
+// leadingDigits reads the digits that text begins with, and answers what follows
+// them. It is false when there are none, or too many for the number.
+func leadingDigits(text string) (number uint64, rest string, ok bool) {
+	for i := range len(text) {
+		digit := uint64(text[i] - '0')
+		if digit > 9 {
+			return number, text[i:], i > 0
+		}
+		if number > (1<<64-1-digit)/10 {
+			return 0, "", false
+		}
+		number = number*10 + digit
+	}
+	return number, "", text != ""
+}
+
+var countUnits = []struct {
+	name  string
+	value uint64
+}{{"万", 1e4}, {"w", 1e4}, {"W", 1e4}, {"亿", 1e8}}
 
 // mergeKeyUser is the sender's numeric ID, which a gift's merge key begins
 // with: <user>-<combo key>-<gift>-<batch size>. The combo key may itself hold

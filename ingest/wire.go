@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -34,9 +35,11 @@ func (r *fieldReader) next() bool {
 	if len(r.rest) == 0 {
 		return false
 	}
-	number, wire, tag := protowire.ConsumeTag(r.rest)
-	if tag < 0 {
-		return r.fail(tag)
+	number, wire, tag := protowire.Number(r.rest[0]>>3), protowire.Type(r.rest[0]&7), 1
+	if r.rest[0] >= 0x80 || number == 0 { // as a rule a tag is one byte
+		if number, wire, tag = protowire.ConsumeTag(r.rest); tag < 0 {
+			return r.fail(tag)
+		}
 	}
 	if number > protowire.MaxValidNumber { // ConsumeTag lets it pass
 		r.err = errMalformed
@@ -48,7 +51,12 @@ func (r *fieldReader) next() bool {
 	case protowire.VarintType:
 		r.value, size = protowire.ConsumeVarint(encoded)
 	case protowire.BytesType:
-		r.raw, size = protowire.ConsumeBytes(encoded)
+		if len(encoded) > 0 && encoded[0] < 0x80 && int(encoded[0]) < len(encoded) { // and so is a length
+			size = 1 + int(encoded[0])
+			r.raw = encoded[1:size]
+		} else {
+			r.raw, size = protowire.ConsumeBytes(encoded)
+		}
 	case protowire.StartGroupType:
 		r.raw, size = protowire.ConsumeGroup(number, encoded)
 	case protowire.Fixed32Type:
@@ -93,6 +101,36 @@ func (r *fieldReader) declared(message protoreflect.MessageDescriptor) protorefl
 		return nil
 	}
 	return field
+}
+
+// partNames are the names of the fields of a payload's message.
+type partNames struct {
+	protoreflect.MessageType
+	fields []partName // by number
+}
+
+type partName struct {
+	name string
+	wire protowire.Type
+}
+
+func partNamesOf[M proto.Message]() *partNames {
+	p := &partNames{MessageType: typeOf[M]()}
+	declared := p.Descriptor().Fields()
+	for i := range declared.Len() {
+		field := declared.Get(i) // in the order of their numbers
+		p.fields = append(p.fields, make([]partName, int(field.Number())+1-len(p.fields))...)
+		p.fields[field.Number()] = partName{string(field.Name()), wireType(field.Kind())}
+	}
+	return p
+}
+
+// of is the name of the field just read; empty where declared would say nil.
+func (p *partNames) of(r *fieldReader) string {
+	if int(r.number) < len(p.fields) && p.fields[r.number].wire == r.wire {
+		return p.fields[r.number].name
+	}
+	return ""
 }
 
 // wireType is how a single value of a kind is encoded.

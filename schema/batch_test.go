@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -84,6 +85,54 @@ func TestRows(t *testing.T) {
 	}
 	if cap(batch.Likes) != 2 || batch.Likes[:1][0].LiveID != "" {
 		t.Error("Reset dropped the memory or kept what it held")
+	}
+}
+
+// A column is what the rows have in it, one after the other.
+func TestColumn(t *testing.T) {
+	at := time.UnixMilli(1_700_000_000_123).UTC()
+	batch := filled()
+	batch.Comments = []Comment{
+		{Event: Event{LiveID: "a", EventID: 1, EventTime: at}, User: User{UserName: "x", Mystery: true}, BizType: 3},
+		{Event: Event{LiveID: "b", EventID: 2}, User: User{OriginUserID: 9}, Content: "c", Other: Other{OtherFields: "{}"}},
+	}
+	batch.Undecoded = []Undecoded{{Payload: []byte("p")}, {Error: "e"}}
+	batch.Coverage = []Coverage{{ConnectedAt: &at, Code: -1, CloseCode: 1006, Epoch: 5}, {}}
+	for rows := range batch.All() {
+		for i, name := range rows.Columns {
+			column := reflect.ValueOf(rows.Column(i))
+			if column.Len() != rows.Len() {
+				t.Fatalf("%s.%s has %d values of %d", rows.Name, name, column.Len(), rows.Len())
+			}
+			for row := range rows.Len() {
+				if diff := cmp.Diff(rows.Values(row, nil)[i], column.Index(row).Interface()); diff != "" {
+					t.Errorf("%s.%s, row %d: %s", rows.Name, name, row, diff)
+				}
+			}
+			if second := reflect.ValueOf(rows.Slice(rows.Len()-1, rows.Len()).Column(i)); !cmp.Equal(second.Index(0).Interface(), column.Index(rows.Len()-1).Interface()) {
+				t.Errorf("%s.%s: of a slice it is %v", rows.Name, name, second)
+			}
+		}
+	}
+}
+
+func BenchmarkColumn(b *testing.B) {
+	batch := Batch{Comments: make([]Comment, 1000)}
+	for rows := range batch.All() {
+		b.Run("place", func(b *testing.B) {
+			for b.Loop() {
+				for i := range rows.Columns {
+					rows.Column(i)
+				}
+			}
+		})
+		b.Run("reflection", func(b *testing.B) {
+			for b.Loop() {
+				for i := range rows.Columns {
+					rows.reflected(i)
+				}
+			}
+		})
 	}
 }
 

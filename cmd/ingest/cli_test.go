@@ -121,8 +121,9 @@ func TestImports(t *testing.T) {
 		"schema":             {},
 		"proto":              {},
 		"migrations":         {"pgx", "clickhouse-go"},
+		"ingest/gunzip":      {},
 		"ingest/spool":       {},
-		"ingest":             {"ingest/spool", "schema", "proto", "pgx", "clickhouse-go", "websocket"},
+		"ingest":             {"ingest/gunzip", "ingest/spool", "schema", "proto", "pgx", "clickhouse-go", "websocket"},
 		"internal/chdb":      {},
 		"internal/pgembed":   {"pgx"}, // to wait for its server and make the database
 		"internal/simulator": {"schema", "proto", "websocket"},

@@ -1,0 +1,248 @@
+package gunzip
+
+import "math/bits"
+
+// Sizes of the two alphabets, and of their tables.
+const (
+	maxLiterals  = 288
+	maxDistances = 32
+	maxLength    = 15 // bits of a code
+	maxBits      = 10 // that a table is looked up by; longer codes are in others that it links to
+	// tableSize holds a table and all that it links to: no complete code of 288
+	// symbols needs more than 1,334 entries.
+	tableSize = 2048
+)
+
+// An entry says how a code is used: in the lowest byte how many bits it has, above
+// that how many follow it or, in a link, by how many the linked table is looked up,
+// then what it is, and in the upper half the literal, the least length or distance,
+// or where the linked table begins.
+const (
+	literal = 1 << (12 + iota)
+	ending
+	link
+)
+
+// invalid is the entry of a code that stands for nothing: a length or a distance
+// of 0.
+const invalid = 1
+
+type table struct {
+	entries [tableSize]uint32
+	bits    uint // by which it is looked up
+	mask    uint64
+}
+
+// build makes the table of a code: lengths are the bits of each symbol, meanings
+// their entries without that. It answers false when there is no such code.
+func (t *table) build(lengths []uint8, meanings []uint32) bool {
+	var counts [maxLength + 1]int
+	for _, n := range lengths {
+		counts[n]++
+	}
+	counts[0] = 0
+	longest, space := 0, 0
+	for n, count := range counts {
+		space += count << (maxLength - n)
+		if count > 0 {
+			longest = n
+		}
+	}
+	if space != 1<<maxLength {
+		return t.incomplete(lengths, meanings, longest, space)
+	}
+	var next [maxLength + 2]int
+	for n, count := range counts {
+		next[n+1] = next[n] + count
+	}
+	var sorted [maxLiterals]uint16
+	for symbol, n := range lengths {
+		if n > 0 {
+			sorted[next[n]] = uint16(symbol)
+			next[n]++
+		}
+	}
+	t.bits = uint(min(longest, maxBits))
+	t.mask = 1<<t.bits - 1
+	return t.fill(&counts, &sorted, meanings)
+}
+
+// incomplete is build for the codes that need not be complete: that of no symbol,
+// and that of one.
+func (t *table) incomplete(lengths []uint8, meanings []uint32, longest, space int) bool {
+	if longest > 1 || space > 1<<(maxLength-1) {
+		return false
+	}
+	t.bits, t.mask = 1, 1
+	t.entries[0], t.entries[1] = invalid, invalid
+	for symbol, n := range lengths {
+		if n == 1 {
+			t.entries[0] = meanings[symbol] | 1
+		}
+	}
+	return true
+}
+
+// fill enters the codes in the order of their values. Codes are looked up with
+// their first bit lowest, so each is counted up from the top; a table of n bits is
+// that of n-1 twice, until a code of n bits takes its place.
+func (t *table) fill(counts *[maxLength + 1]int, sorted *[maxLiterals]uint16, meanings []uint32) bool {
+	code, length, end, symbol := uint(0), uint(1), uint(2), 0
+	for ; length <= t.bits; length++ {
+		for range counts[length] {
+			t.entries[code] = meanings[sorted[symbol]] | uint32(length)
+			symbol++
+			code = following(code, length)
+		}
+		if length < t.bits {
+			copy(t.entries[end:2*end], t.entries[:end])
+			end *= 2
+		}
+	}
+	prefix, begin, within := ^uint(0), uint(0), uint(0)
+	for ; length <= maxLength; length++ {
+		for left := counts[length]; left > 0; left-- {
+			if first := code & uint(t.mask); first != prefix {
+				prefix, begin = first, end
+				within = length - t.bits
+				for space := left; space < 1<<within && t.bits+within < maxLength; {
+					within++
+					space = 2*space + counts[t.bits+within]
+				}
+				if end += 1 << within; end > tableSize {
+					return false
+				}
+				t.entries[prefix] = link | uint32(begin)<<16 | uint32(within)<<8
+			}
+			e := meanings[sorted[symbol]] | uint32(length-t.bits)
+			symbol++
+			for i := begin + code>>t.bits; i < end; i += 1 << (length - t.bits) {
+				t.entries[i] = e
+			}
+			code = following(code, length)
+		}
+	}
+	return true
+}
+
+// following is the next code of that many bits, whose first bit is the lowest; 0
+// after the last, as it is for the first of the next length.
+func following(code, length uint) uint {
+	free := ^code & (1<<length - 1)
+	if free == 0 {
+		return 0
+	}
+	bit := uint(1) << (bits.Len(free) - 1)
+	return code&(bit-1) | bit
+}
+
+// meaningsOf lists the entries of symbols that stand for first and more: extra has
+// how many bits follow each.
+func meaningsOf(into []uint32, first uint32, extra func(i int) uint32) {
+	for i := range into {
+		into[i] = first<<16 | extra(i)<<8
+		first += 1 << extra(i)
+	}
+}
+
+var literalMeanings = func() (all [maxLiterals]uint32) {
+	for i := range 256 {
+		all[i] = literal | uint32(i)<<16
+	}
+	all[256] = ending
+	meaningsOf(all[257:285], 3, func(i int) uint32 { return uint32(max(i/4-1, 0)) })
+	all[285] = 258 << 16
+	return all
+}()
+
+var distanceMeanings = func() (all [maxDistances]uint32) {
+	meaningsOf(all[:30], 1, func(i int) uint32 { return uint32(max(i/2-1, 0)) })
+	return all
+}()
+
+// lengthMeanings are of the code in which the lengths of both codes are sent.
+var lengthMeanings = func() (all [19]uint32) {
+	for i := range all {
+		all[i] = uint32(i) << 16
+	}
+	return all
+}()
+
+// lengthOrder is in which order the lengths of that code's codes are sent.
+var lengthOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
+
+// fixed sets the tables of blocks that come without.
+func (u *Unpacker) fixed() {
+	if u.isFixed {
+		return
+	}
+	lengths := u.lengths[:maxLiterals+maxDistances]
+	for i := range lengths {
+		switch {
+		case i < 144:
+			lengths[i] = 8
+		case i < 256:
+			lengths[i] = 9
+		case i < 280:
+			lengths[i] = 7
+		case i < maxLiterals:
+			lengths[i] = 8
+		default:
+			lengths[i] = 5
+		}
+	}
+	u.literals.build(lengths[:maxLiterals], literalMeanings[:])
+	u.distances.build(lengths[maxLiterals:], distanceMeanings[:])
+	u.isFixed = true
+}
+
+// dynamic reads the tables that a block begins with.
+func (u *Unpacker) dynamic() bool {
+	u.isFixed = false
+	literals, distances, sent := int(u.take(5))+257, int(u.take(5))+1, int(u.take(4))+4
+	if literals > 286 || distances > 30 {
+		return false
+	}
+	var lengths [19]uint8
+	for _, symbol := range lengthOrder[:sent] {
+		u.fill()
+		lengths[symbol] = uint8(u.take(3))
+	}
+	if !u.distances.build(lengths[:], lengthMeanings[:]) || !u.readLengths(literals+distances) {
+		return false
+	}
+	return u.literals.build(u.lengths[:literals], literalMeanings[:]) &&
+		u.distances.build(u.lengths[literals:literals+distances], distanceMeanings[:])
+}
+
+// readLengths reads the first n of lengths, in the code that stands where that of
+// distances will.
+func (u *Unpacker) readLengths(n int) bool {
+	for i := 0; i < n; {
+		u.fill()
+		e := u.distances.entries[u.held&u.distances.mask]
+		u.take(uint(e & 63))
+		value, times := uint8(0), 0
+		switch symbol := e >> 16; symbol {
+		case 16:
+			if i == 0 {
+				return false
+			}
+			value, times = u.lengths[i-1], 3+int(u.take(2))
+		case 17:
+			times = 3 + int(u.take(3))
+		case 18:
+			times = 11 + int(u.take(7))
+		default:
+			value, times = uint8(symbol), 1
+		}
+		if times > n-i || u.n > 64 {
+			return false
+		}
+		for range times {
+			u.lengths[i] = value
+			i++
+		}
+	}
+	return true
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// pageFile is what --write writes, in the root of the checkout.
+const pageFile = "docs/performance.md"
+
+const pageHead = `# Performance
+
+Written by ` + "`make bench ARGS=--write`" + ` (` + "`make bench-full`" + ` for all of it, within an hour). Do not edit it by hand.
+
+Figures are medians of at least five. CPU time is what processes used, all their threads together. What is compared was measured
+in turn in one run: the ratios say more than the figures, which are those of the machine named.
+`
+
+// print writes the results for a terminal, or as JSON, one a line.
+func print(w io.Writer, done []*bench, asJSON bool) error {
+	lines := json.NewEncoder(w)
+	lines.SetEscapeHTML(false)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if !asJSON {
+		fmt.Fprintln(table, "benchmark\twhat\tvalue\tunit\tratio\tagainst\ttarget\tnote")
+	}
+	for _, b := range done {
+		for _, r := range b.results {
+			if !asJSON {
+				fmt.Fprintf(table, "%s\t%s\n", r.Benchmark, strings.Join(r.cells(), "\t"))
+			} else if err := lines.Encode(r); err != nil {
+				return err
+			}
+		}
+	}
+	return table.Flush()
+}
+
+func (r result) cells() []string {
+	ratio := ""
+	if r.Ratio > 0 {
+		ratio = strconv.FormatFloat(r.Ratio, 'f', 2, 64)
+	}
+	return []string{r.What, figure(r.Value), r.Unit, ratio, r.Against, r.Target, r.Note}
+}
+
+// figure is a number with three digits or more that say something.
+func figure(n float64) string {
+	switch {
+	case n >= 100 || n == 0:
+		return strconv.FormatFloat(n, 'f', 0, 64)
+	case n >= 10:
+		return strconv.FormatFloat(n, 'f', 1, 64)
+	case n >= 1:
+		return strconv.FormatFloat(n, 'f', 2, 64)
+	}
+	return strconv.FormatFloat(n, 'g', 3, 64)
+}
+
+// pageWith is the page with a new section for each benchmark that has results,
+// and those that it had for the others.
+func pageWith(old string, done []*bench, command string) string {
+	sections := make(map[string]string)
+	for _, section := range strings.Split(old, "\n## ")[1:] {
+		name, body, _ := strings.Cut(section, "\n")
+		sections[name] = strings.TrimSpace(body)
+	}
+	for _, b := range done {
+		if len(b.results) > 0 {
+			sections[b.name] = b.section(command)
+		}
+	}
+	var page strings.Builder
+	page.WriteString(pageHead)
+	for _, bm := range benchmarks {
+		if section := sections[bm.name]; section != "" {
+			fmt.Fprintf(&page, "\n## %s\n%s\n", bm.name, section)
+		}
+	}
+	return page.String()
+}
+
+// section is what the page says of a benchmark.
+func (b *bench) section(command string) string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s\n\n%s\n\n", b.about, b.measuredOn(command))
+	s.WriteString("| what | value | unit | ratio | against | target | note |\n|---|--:|---|--:|---|---|---|\n")
+	for _, r := range b.results {
+		fmt.Fprintf(&s, "| %s |\n", strings.Join(r.cells(), " | "))
+	}
+	return strings.TrimSpace(s.String())
+}
