@@ -7,6 +7,8 @@ export GOFLAGS ?= -buildvcs=auto
 ENGINES  := deploy/engines/node_modules/.package-lock.json
 BIN      := bin/ingest
 CHECK    := deploy/grafana/check
+BROWSER  := internal/console/browser
+VENDOR   := internal/console/static/vendor
 RUNS     ?= 20
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 10s
@@ -17,7 +19,7 @@ TESTFLAGS ?=
 
 export FAULTS_MINUTES FAULTS_SEED
 
-.PHONY: help build engines demo test panels faults week seed lint fmt generate check-generated fuzz clean
+.PHONY: help build engines demo test panels faults week seed lint fmt generate check-generated vendor check-vendor fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +59,17 @@ week: ## simulate a week of 2,000 rooms on a fake clock (ARGS=-week.unplanned sh
 seed: engines ## fill an embedded ClickHouse with invented broadcasts (ARGS="--comments 100000000 --ticks 5000000 --lives 1000 --days 90")
 	@go build -o bin/seed ./internal/seed
 	@bin/seed $(ARGS)
+
+$(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package.json $(BROWSER)/package-lock.json
+	@command -v npm >/dev/null || { echo "make: npm is not installed; install Node.js with npm" >&2; exit 1; }
+	cd $(BROWSER) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+vendor: $(BROWSER)/node_modules/.package-lock.json ## copy what the console is drawn with from npm's packages
+	cp $(BROWSER)/node_modules/uplot/dist/uPlot.iife.min.js $(BROWSER)/node_modules/uplot/dist/uPlot.min.css $(BROWSER)/node_modules/uplot/LICENSE $(VENDOR)
+
+check-vendor: vendor ## fail when that is not what package-lock.json pins
+	@git diff --exit-code -- $(VENDOR) && [ -z "$$(git ls-files --others $(VENDOR))" ] || { echo "commit what make vendor copied" >&2; exit 1; }
 
 lint: ## go vet, staticcheck, gofumpt
 	go vet ./...
