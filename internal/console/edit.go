@@ -19,11 +19,13 @@ func (c *Console) add(w http.ResponseWriter, r *http.Request) {
 	}
 	form := addForm{Lives: r.PostForm.Get("lives"), Note: clean(r.PostForm.Get("note"), 500), Once: r.PostForm.Get("once") != ""}
 	rows, err := c.parse(form)
-	if err == nil && len(rows) == 0 {
-		err = errors.New("Write at least one room.") //nolint:staticcheck // shown to a person
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		form.Trouble = err.Error()
+	case len(rows) == 0:
+		form.Trouble = "Write at least one room."
+	}
+	if form.Trouble != "" {
 		c.listRooms(w, r, http.StatusUnprocessableEntity, roomsPage{Form: form})
 		return
 	}

@@ -121,14 +121,14 @@ func (c *Console) search(w http.ResponseWriter, r *http.Request) {
 	if page.Text != "" {
 		page.Asked = true
 		var err error
-		if page.Found, err = c.find200(r, page); err != nil {
+		if page.Found, err = c.matches(r, page); err != nil {
 			page.Away = clean(err.Error(), 300)
 		}
 	}
 	c.show(w, r, http.StatusOK, "search", "Search", page)
 }
 
-func (c *Console) find200(r *http.Request, page searchPage) ([]ingest.FoundComment, error) {
+func (c *Console) matches(r *http.Request, page searchPage) ([]ingest.FoundComment, error) {
 	liveID := ""
 	if page.Room != "" {
 		var err error
