@@ -9,6 +9,7 @@ BIN      := bin/ingest
 CHECK    := deploy/grafana/check
 BROWSER  := internal/console/browser
 VENDOR   := internal/console/static/vendor
+SCREENSHOTS ?= $(CURDIR)/bin/console
 RUNS     ?= 20
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 10s
@@ -17,9 +18,9 @@ FAULTS_SEED    ?= 0
 ARGS     ?=
 TESTFLAGS ?=
 
-export FAULTS_MINUTES FAULTS_SEED
+export FAULTS_MINUTES FAULTS_SEED SCREENSHOTS
 
-.PHONY: help build engines demo test panels faults week seed lint fmt generate check-generated vendor check-vendor fuzz clean
+.PHONY: help build engines demo test panels faults week seed lint fmt generate check-generated console vendor check-vendor fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +65,9 @@ $(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package.json $(BROWSER)/p
 	@command -v npm >/dev/null || { echo "make: npm is not installed; install Node.js with npm" >&2; exit 1; }
 	cd $(BROWSER) && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
+
+console: engines $(BROWSER)/node_modules/.package-lock.json ## the console in a real Chromium (CHROMIUM=/usr/bin/chromium SCREENSHOTS=docs/console)
+	SCREENSHOTS="$(abspath $(SCREENSHOTS))" go test -tags browser -count 1 -timeout 20m -v -run '^TestConsoleInChromium$$' ./cmd/ingest
 
 vendor: $(BROWSER)/node_modules/.package-lock.json ## copy what the console is drawn with from npm's packages
 	cp $(BROWSER)/node_modules/uplot/dist/uPlot.iife.min.js $(BROWSER)/node_modules/uplot/dist/uPlot.min.css $(BROWSER)/node_modules/uplot/LICENSE $(VENDOR)
