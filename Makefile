@@ -7,6 +7,9 @@ export GOFLAGS ?= -buildvcs=auto
 ENGINES  := deploy/engines/node_modules/.package-lock.json
 BIN      := bin/ingest
 CHECK    := deploy/grafana/check
+BROWSER  := internal/console/browser
+VENDOR   := internal/console/static/vendor
+SCREENSHOTS ?= $(CURDIR)/bin/console
 RUNS     ?= 20
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 10s
@@ -15,9 +18,9 @@ FAULTS_SEED    ?= 0
 ARGS     ?=
 TESTFLAGS ?=
 
-export FAULTS_MINUTES FAULTS_SEED
+export FAULTS_MINUTES FAULTS_SEED SCREENSHOTS
 
-.PHONY: help build engines demo test panels faults week seed bench bench-full lint fmt generate check-generated fuzz release clean
+.PHONY: help build engines demo test panels faults week seed bench bench-full console vendor check-vendor lint fmt generate check-generated fuzz release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +68,20 @@ bench: engines ## what it costs, beside others that do the same work: minutes (A
 bench-full: engines ## the same in its long form: an hour at most (ARGS=--write)
 	@go build -o bin/bench ./internal/bench
 	@bin/bench --full $(ARGS)
+
+$(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package.json $(BROWSER)/package-lock.json
+	@command -v npm >/dev/null || { echo "make: npm is not installed; install Node.js with npm" >&2; exit 1; }
+	cd $(BROWSER) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+console: engines $(BROWSER)/node_modules/.package-lock.json ## the console in a real Chromium (CHROMIUM=/usr/bin/chromium SCREENSHOTS=docs/console)
+	SCREENSHOTS="$(abspath $(SCREENSHOTS))" go test -tags browser -count 1 -timeout 20m -v -run '^TestConsoleInChromium$$' ./cmd/ingest
+
+vendor: $(BROWSER)/node_modules/.package-lock.json ## copy what the console is drawn with from npm's packages
+	cp $(BROWSER)/node_modules/uplot/dist/uPlot.iife.min.js $(BROWSER)/node_modules/uplot/dist/uPlot.min.css $(BROWSER)/node_modules/uplot/LICENSE $(VENDOR)
+
+check-vendor: vendor ## fail when that is not what package-lock.json pins
+	@git diff --exit-code -- $(VENDOR) && [ -z "$$(git ls-files --others $(VENDOR))" ] || { echo "commit what make vendor copied" >&2; exit 1; }
 
 lint: ## go vet, staticcheck, gofumpt
 	go vet ./...

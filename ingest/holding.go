@@ -143,7 +143,7 @@ func (i *Ingester) hear(ctx context.Context, live Live, report func(Report), log
 	heard := room{
 		liveID: liveID, epoch: live.Epoch, endpoint: live.Endpoint,
 		within:   live.within(time.Now(), i.o.Client.retry[StateOffline]),
-		resolver: i.o.Client, frames: i.frames, connector: i.sockets, retry: i.o.Client.retry,
+		resolver: i.o.Client, frames: lookedAt{i.frames, &i.activities, &i.taps}, connector: i.sockets, retry: i.o.Client.retry,
 		report: report, coverage: i.coverage, metrics: i.metrics, logger: logger,
 	}
 	return heard.run(ctx)

@@ -67,6 +67,10 @@ type Ingester struct {
 	ready    atomic.Bool    // the last poll of lives succeeded
 	changes  pendingChanges // room states on their way to live_state
 
+	// For people who look.
+	activities activities
+	taps       taps
+
 	// Owned by the goroutine of Run.
 	holdings map[int64]*holding // by row
 	paused   error              // why nothing is claimed
@@ -113,6 +117,7 @@ func (i *Ingester) Run(taking, working context.Context) error {
 	go func() {
 		loader := NewLoader(i.o.Spool, i.o.Warehouse, i.metrics, i.o.Logger)
 		loader.Pseudonymize(i.o.Pseudonyms)
+		loader.decoded = i.activities.decoded
 		loaded <- loader.Run(loading)
 	}()
 	// The connection that listens also keeps the worker's name, until the rooms

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -87,18 +88,17 @@ type LiveStatus struct {
 	Account      string     `db:"account" json:"account"`
 }
 
-const listSQL = `
+const statusSQL = `
 SELECT id, live_id, coalesce(state, '') AS state, coalesce(reason, '') AS reason, coalesce(code, 0) AS code, since,
 	coalesce(author, '') AS author, coalesce(title, '') AS title, coalesce(live_stream_id, '') AS live_stream_id,
 	coalesce(owner, '') AS worker, coalesce(epoch, 0) AS epoch,
 	next_at, enabled, follow, priority, replicas, heard, workers, start_at, stop_at, has_endpoint, note, created_at, via, account
-FROM live_status
-ORDER BY id`
+FROM live_status`
 
 // List returns all rows with how they are doing, in the order of their insertion.
 func (l *Lives) List(ctx context.Context) (list []LiveStatus, err error) {
 	err = l.call(ctx, "listing lives", func(ctx context.Context) error {
-		rows, err := l.pool.Query(ctx, listSQL)
+		rows, err := l.pool.Query(ctx, statusSQL+" ORDER BY id")
 		if err != nil {
 			return err
 		}
@@ -106,6 +106,25 @@ func (l *Lives) List(ctx context.Context) (list []LiveStatus, err error) {
 		return err
 	})
 	return list, err
+}
+
+// ErrNoLive is returned by Find when there is no such row.
+var ErrNoLive = errors.New("there is no such room in lives; it was removed")
+
+// Find returns a row by its number, or ErrNoLive.
+func (l *Lives) Find(ctx context.Context, id int64) (live LiveStatus, err error) {
+	err = l.call(ctx, "reading a live", func(ctx context.Context) error {
+		rows, err := l.pool.Query(ctx, statusSQL+" WHERE id = $1", id)
+		if err != nil {
+			return err
+		}
+		live, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[LiveStatus])
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return live, ErrNoLive
+	}
+	return live, err
 }
 
 // Remove deletes rows and returns the live IDs that it found. Their rooms are

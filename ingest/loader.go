@@ -39,6 +39,8 @@ type Loader struct {
 	batch   schema.Batch
 
 	withoutFrames bool // in letters
+	// decoded, when it is not nil, is told how many events each frame brought.
+	decoded func(frame *kuaishou.Frame, events int)
 }
 
 // NewLoader makes a loader that reads from s; all of it stays the caller's.
@@ -113,7 +115,11 @@ func (l *Loader) load(ctx context.Context, segment *spool.Segment) error {
 			l.metrics.badRecords.Inc()
 			continue
 		}
+		before := eventsIn(&l.batch)
 		payload += l.decoder.Decode(&frame, offset, &l.batch)
+		if l.decoded != nil {
+			l.decoded(&frame, eventsIn(&l.batch)-before)
+		}
 		frames++
 		if payload < maxBatchPayload && (frames%framesPerCount > 0 || l.batch.Len() < maxBatchRows) {
 			continue

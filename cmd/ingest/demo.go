@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -13,17 +14,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"kslive/ingest"
+	"kslive/internal/console"
 	"kslive/internal/simulator"
 )
 
 type demoCommand struct {
 	engineFlags
-	For   time.Duration `help:"How long rooms push before the demo drains and counts." default:"60s"`
-	Rooms int           `help:"Simulated rooms." default:"200"`
-	Rate  float64       `help:"Events a second and room." default:"20"`
-	Seed  uint64        `help:"Seed of what the rooms send; 0: another one each time." default:"0"`
-	JSON  bool          `name:"json" help:"End with the summary as one JSON line on standard output."`
-	Keep  bool          `help:"Keep the demo's folder, to look at it with ingest engines." env:"INGEST_DEMO_KEEP"`
+	For        time.Duration `help:"How long rooms push before the demo drains and counts." default:"60s"`
+	Rooms      int           `help:"Simulated rooms." default:"200"`
+	Rate       float64       `help:"Events a second and room." default:"20"`
+	Seed       uint64        `help:"Seed of what the rooms send; 0: another one each time." default:"0"`
+	JSON       bool          `name:"json" help:"End with the summary as one JSON line on standard output."`
+	HTTPListen string        `help:"Address of the console, on this machine; port 0: one that is free; empty: none." default:"127.0.0.1:0" placeholder:"ADDR"`
+	Keep       bool          `help:"Keep the demo's folder, to look at it with ingest engines." env:"INGEST_DEMO_KEEP"`
 }
 
 // Run shows the main job and answers an error when anything is missing or
@@ -31,6 +34,10 @@ type demoCommand struct {
 func (c *demoCommand) Run(p *process) (err error) {
 	if c.Rooms < 1 || c.Rate <= 0 || c.For <= 0 {
 		return exitError{exitUsage, "--rooms, --rate and --for must be more than 0"}
+	}
+	token, err := consoleFlags{Console: true}.token(c.HTTPListen)
+	if err != nil {
+		return err
 	}
 	if c.Seed == 0 {
 		c.Seed = uint64(time.Now().UnixNano())
@@ -48,7 +55,8 @@ func (c *demoCommand) Run(p *process) (err error) {
 		return fmt.Errorf("opening the demo's log: %w", err)
 	}
 	defer log.Close()
-	logger := newLogger(log, p.logLevel, "json")
+	kept := console.NewLog(newLogger(log, p.logLevel, "json").Handler())
+	logger := slog.New(kept)
 
 	fmt.Fprintf(p.stderr, "starting Postgres, ClickHouse and a simulated Kuaishou in %s …\n", c.DataDir)
 	stage, err := c.setUp(p, logger)
@@ -56,6 +64,11 @@ func (c *demoCommand) Run(p *process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stage.Close()) }()
+	flags := consoleFlags{Console: true}
+	stage.server, stage.console, err = flags.serve(c.HTTPListen, token, shown{pipeline: stage.pipeline, registry: stage.registry, worker: "demo", log: kept, logger: logger})
+	if err != nil {
+		return err
+	}
 	summary, err := c.play(p, stage)
 	if err != nil {
 		return err
@@ -91,6 +104,8 @@ type stage struct {
 	pipeline  *pipeline
 	client    *ingest.Client
 	registry  *prometheus.Registry
+	console   string // its address, empty for none
+	server    *http.Server
 }
 
 func (c *demoCommand) setUp(p *process, logger *slog.Logger) (_ *stage, err error) {
@@ -128,6 +143,9 @@ func (c *demoCommand) setUp(p *process, logger *slog.Logger) (_ *stage, err erro
 // Close stops everything, in the order of the flow.
 func (s *stage) Close() error {
 	var errs []error
+	if s.server != nil {
+		errs = append(errs, s.server.Close())
+	}
 	if s.pipeline != nil {
 		errs = append(errs, s.pipeline.Close())
 	}

@@ -32,10 +32,15 @@ func newDemoView(out io.Writer, s *stage, total time.Duration, spare string) *de
 	return v
 }
 
-// hints are three lines to paste into another terminal.
+// hints are what to open in a browser, and three lines to paste into another
+// terminal.
 func (v *demoView) hints() string {
 	live := "INSERT INTO lives (live_id) VALUES ('" + v.spare + "')"
-	return fmt.Sprintf("  query rows:  curl '%s' --data-binary \"SELECT user_name, content FROM comments ORDER BY event_time DESC LIMIT 5 FORMAT PrettyCompact\"\n"+
+	hints := ""
+	if v.stage.console != "" {
+		hints = "  console:     http://" + v.stage.console + "/\n"
+	}
+	return hints + fmt.Sprintf("  query rows:  curl '%s' --data-binary \"SELECT user_name, content FROM comments ORDER BY event_time DESC LIMIT 5 FORMAT PrettyCompact\"\n"+
 		"  open lives:  psql '%s'\n"+
 		"  add a live:  psql '%s' -c \"%s\"\n",
 		v.stage.engines.HTTP, v.stage.engines.Postgres, v.stage.engines.Postgres, live)

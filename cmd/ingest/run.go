@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"kslive/ingest"
 	"kslive/ingest/spool"
+	"kslive/internal/console"
 	"kslive/migrations"
 )
 
@@ -85,16 +85,23 @@ type runCommand struct {
 	kuaishouFlags
 	ingestFlags
 	pseudonymFlags
+	consoleFlags
 	Embedded   bool     `help:"Keep Postgres and ClickHouse in the data folder; no servers needed."`
 	Retain     []string `help:"How many days rows are kept in ClickHouse: 90d for all tables of events, comments=30d or gifts=forever for one; separated by commas. Default: for ever. A room's own days are in lives.retain_days." placeholder:"DAYS"`
 	Migrate    bool     `help:"Bring the tables up to date at the start." default:"true" negatable:""`
-	HTTPListen string   `help:"Address of /metrics, /healthz and /readyz; empty: none." default:"127.0.0.1:9110" placeholder:"ADDR"`
+	HTTPListen string   `help:"Address of the console, /metrics, /healthz and /readyz; empty: none." default:"127.0.0.1:9110" placeholder:"ADDR"`
 }
 
 var errPostgresEnded = errors.New("the embedded Postgres has ended by itself; its log is in the data folder, under postgres. Start ingest again: nothing is lost")
 
 // Run watches lives until the process is told to stop.
 func (c *runCommand) Run(p *process) (err error) {
+	token, err := c.token(c.HTTPListen)
+	if err != nil {
+		return err
+	}
+	log := console.NewLog(p.logger.Handler())
+	p.logger = slog.New(log)
 	retention, err := c.retention()
 	if err != nil {
 		return err
@@ -150,12 +157,11 @@ func (c *runCommand) Run(p *process) (err error) {
 	if errors.Is(err, ingest.ErrPseudonyms) {
 		return err
 	}
-	if c.HTTPListen != "" {
-		listener, err := net.Listen("tcp", c.HTTPListen)
-		if err != nil {
-			return fmt.Errorf("listening on --http-listen: %w", err)
-		}
-		server := serveStatus(listener, registry, pipeline.ingester.Ready, p.logger)
+	server, _, err := c.serve(c.HTTPListen, token, shown{pipeline, registry, c.workerName(), c.SpoolMax, log, p.logger})
+	if err != nil {
+		return err
+	}
+	if server != nil {
 		defer server.Close()
 	}
 	chores, stopChores := context.WithCancel(p.working)
@@ -253,11 +259,12 @@ type pipeline struct {
 	lives      *ingest.Lives
 	spool      *spool.Spool
 	clickhouse *ingest.ClickHouse
+	client     *ingest.Client // the caller's
 }
 
 // openPipeline opens the parts; the caller must close them.
 func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, client *ingest.Client, key *ingest.PseudonymKey, registry *prometheus.Registry, logger *slog.Logger) (_ *pipeline, err error) {
-	p := new(pipeline)
+	p := &pipeline{client: client}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())

@@ -12,8 +12,9 @@ import (
 )
 
 // serveStatus serves /metrics, /healthz (the process lives) and /readyz (it
-// claims rooms) on listener until the answer is closed.
-func serveStatus(listener net.Listener, registry *prometheus.Registry, ready func() bool, logger *slog.Logger) *http.Server {
+// claims rooms) on listener until the answer is closed, and at all other addresses
+// pages, unless that is nil.
+func serveStatus(listener net.Listener, registry *prometheus.Registry, ready func() bool, pages http.Handler, logger *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") })
@@ -24,7 +25,13 @@ func serveStatus(listener net.Listener, registry *prometheus.Registry, ready fun
 			answer(w, http.StatusServiceUnavailable, "not ready: no rooms are being claimed; the log says why\n")
 		}
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
+	if pages != nil {
+		mux.Handle("/", pages)
+	}
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}
 	go func() { // ends with server.Close
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("serving --http-listen", "err", err)

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kslive/internal/console"
+)
+
+// consoleFlags say whether and to whom the console is shown.
+type consoleFlags struct {
+	Console          bool   `help:"Serve the console at --http-listen, beside /metrics." default:"true" negatable:""`
+	ConsoleTokenFile string `help:"File with the token that the console asks for, or INGEST_CONSOLE_TOKEN with the token itself. Needed when --http-listen can be reached from other machines. chmod 600." type:"path" placeholder:"FILE"`
+}
+
+// tokenEnv holds the token itself. It is no flag, so that it is in no list of
+// processes.
+const tokenEnv = "INGEST_CONSOLE_TOKEN"
+
+// token is what the console on an address asks for, empty for nothing.
+func (f consoleFlags) token(address string) (string, error) {
+	if !f.Console || address == "" {
+		return "", nil
+	}
+	token := []byte(os.Getenv(tokenEnv))
+	if f.ConsoleTokenFile != "" {
+		var err error
+		if token, err = os.ReadFile(f.ConsoleTokenFile); err != nil {
+			return "", fmt.Errorf("reading --console-token-file: %w", err)
+		}
+	}
+	token = bytes.TrimSpace(token)
+	switch {
+	case len(token) == 0 && f.ConsoleTokenFile != "":
+		return "", exitError{exitUsage, "--console-token-file is empty: put a token into it, such as of `openssl rand -hex 16`"}
+	case len(token) == 0 && !console.Local(address):
+		return "", exitError{exitUsage, fmt.Sprintf("--http-listen %s can be reached from other machines, and the console there needs a token: "+
+			"put one into a file and name it in --console-token-file, or into %s; or leave the console out with --no-console (INGEST_CONSOLE=false). /metrics and the health checks need none", address, tokenEnv)}
+	case len(token) > 0 && len(token) < console.MinToken:
+		return "", exitError{exitUsage, fmt.Sprintf("the console's token must have at least %d characters: take `openssl rand -hex 16`", console.MinToken)}
+	}
+	return string(token), nil
+}
+
+// shown is what the console and the status pages show.
+type shown struct {
+	pipeline   *pipeline
+	registry   *prometheus.Registry
+	worker     string
+	spoolBytes int64
+	log        *console.Log
+	logger     *slog.Logger
+}
+
+// serve serves the status pages and, where it is wanted, the console. The server,
+// which is nil when there is no address, must be closed.
+func (f consoleFlags) serve(address, token string, s shown) (*http.Server, string, error) {
+	if address == "" {
+		return nil, "", nil
+	}
+	var pages http.Handler
+	if f.Console {
+		var err error
+		pages, err = console.New(console.Options{
+			Lives: s.pipeline.lives, ClickHouse: s.pipeline.clickhouse, Ingester: s.pipeline.ingester, Metrics: s.registry,
+			ParseLiveID: s.pipeline.client.ParseLiveID, Worker: s.worker, SpoolBytes: s.spoolBytes, Token: token, Log: s.log, Logger: s.logger,
+		})
+		if err != nil {
+			return nil, "", fmt.Errorf("making the console: %w", err)
+		}
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, "", fmt.Errorf("listening on --http-listen: %w", err)
+	}
+	return serveStatus(listener, s.registry, s.pipeline.ingester.Ready, pages, s.logger), listener.Addr().String(), nil
+}

@@ -1,0 +1,446 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"kslive/ingest"
+	"kslive/internal/console"
+	"kslive/internal/simulator"
+	kuaishou "kslive/proto"
+)
+
+// hostile is a comment that tries to be markup and a script.
+const hostile = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>"'&{{.}}`
+
+// playHostile puts a room on air in which the same hostile comment comes again
+// and again, from somebody of a hostile name.
+func playHostile(t *testing.T, s *setting, liveID string) {
+	t.Helper()
+	push, err := proto.Marshal(&kuaishou.SCWebFeedPush{
+		DisplayWatchingCount: "<b>9</b>",
+		CommentFeeds: []*kuaishou.WebCommentFeed{{
+			User: &kuaishou.SimpleUserInfo{PrincipalId: "3xhostilehostil", UserName: "<i>\u202eevil"}, Content: hostile, ShowType: kuaishou.WebCommentFeed_FEED_SHOW_NORMAL,
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.simulator.PlayRoom(liveID, simulator.Playback{Speed: 1, Frames: func() iter.Seq2[*kuaishou.Frame, error] {
+		return func(yield func(*kuaishou.Frame, error) bool) {
+			for at := int64(1000); at < 600_000; at += 500 {
+				data, err := proto.Marshal(&kuaishou.SocketMessage{PayloadType: kuaishou.PayloadType_SC_FEED_PUSH, Payload: push, Time: uint64(time.Now().UnixMilli())})
+				if !yield(&kuaishou.Frame{ReceivedAt: at, Data: data}, err) {
+					return
+				}
+			}
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openConsole serves the console of an ingester that does not run; with another
+// ClickHouse than the setting's when one is named.
+func openConsole(t *testing.T, s *setting, clickHouse, token string) (address string, p *pipeline) {
+	t.Helper()
+	client, err := ingest.NewClient(ingest.ClientOptions{BaseURL: s.simulator.URL(), MinInterval: -1, Logger: s.logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	stores := s.engines.stores
+	if clickHouse != "" {
+		stores.ClickHouse = clickHouse
+	}
+	log := console.NewLog(s.logger.Handler())
+	registry := newRegistry()
+	flags := ingestFlags{Worker: "w", MaxRooms: 2000, PollEvery: 100 * time.Millisecond, Lease: 10 * time.Second}
+	p, err = openPipeline(t.Context(), flags, t.TempDir(), stores, client, nil, registry, s.logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, address, err := consoleFlags{Console: true}.serve("127.0.0.1:0", token, shown{p, registry, "w", 1 << 30, log, s.logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + address, p
+}
+
+// startConsole is openConsole with the ingester at work.
+func startConsole(t *testing.T, s *setting) (address string, p *pipeline) {
+	t.Helper()
+	address, p = openConsole(t, s, "", "")
+	taking, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- p.ingester.Run(taking, context.Background()) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return address, p
+}
+
+// visitor asks a console for pages.
+type visitor struct {
+	*testing.T
+	http.Client
+	base string
+}
+
+func (v visitor) ask(method, path, body string, change func(*http.Request)) (*http.Response, string) {
+	v.Helper()
+	request, err := http.NewRequestWithContext(v.Context(), method, v.base+path, strings.NewReader(body))
+	if err != nil {
+		v.Fatal(err)
+	}
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if change != nil {
+		change(request)
+	}
+	response, err := v.Do(request)
+	if err != nil {
+		v.Fatal(err)
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	if err != nil {
+		v.Fatal(err)
+	}
+	return response, string(page)
+}
+
+func (v visitor) get(path string) string {
+	v.Helper()
+	response, page := v.ask(http.MethodGet, path, "", nil)
+	if response.StatusCode != http.StatusOK {
+		v.Fatalf("GET %s: %d\n%s", path, response.StatusCode, page)
+	}
+	return page
+}
+
+// post sends a form, and answers the status and the page that follows.
+func (v visitor) post(path string, form url.Values) (int, string) {
+	v.Helper()
+	response, page := v.ask(http.MethodPost, path, form.Encode(), nil)
+	return response.StatusCode, page
+}
+
+func wants(t *testing.T, page string, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(page, text) {
+			t.Errorf("%q is not in\n%s", text, page)
+		}
+	}
+}
+
+// Rooms are added, heard, shown, paused and removed in the console.
+func TestConsole(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 1, Rate: 20, PushEvery: 200 * time.Millisecond})
+	ids := s.rooms(t, 2)
+	const evil = "3xhostileroom22"
+	playHostile(t, s, evil)
+	base, p := startConsole(t, s)
+	v := visitor{T: t, base: base}
+
+	wants(t, v.get("/"), "No rooms yet")
+	status, page := v.post("/rooms", url.Values{"lives": {ids[0] + "\nhttps://live.kuaishou.com/u/" + evil + " " + ids[0]}, "note": {"<u>mine"}})
+	if status != http.StatusOK {
+		t.Fatal(status, page)
+	}
+	wants(t, page, "Added: 2. There already: 0.", ids[0], `role="status"`)
+	if _, page = v.post("/rooms", url.Values{"lives": {ids[0]}}); !strings.Contains(page, "Added: 0. There already: 1.") {
+		t.Error(page)
+	}
+	status, page = v.post("/rooms", url.Values{"lives": {`https://example.com/"><b>`}})
+	if status != http.StatusUnprocessableEntity {
+		t.Error(status)
+	}
+	wants(t, page, "not an address of Kuaishou", `&#34;&gt;&lt;b&gt;</textarea>`, `aria-invalid="true"`)
+	if status, page = v.post("/rooms", url.Values{"lives": {"  \n"}}); status != http.StatusUnprocessableEntity {
+		t.Error(status, page)
+	}
+
+	eventually(t, "both rooms are heard", func() bool { return strings.Count(v.get("/?kind=good"), `<tr id="room-`) == 2 })
+	list, err := p.lives.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := func(liveID string) string {
+		for _, live := range list {
+			if live.LiveID == liveID {
+				return fmt.Sprintf("/rooms/%d", live.ID)
+			}
+		}
+		t.Fatalf("%s is not in lives", liveID)
+		return ""
+	}
+	silence := regexp.MustCompile(`<td class="num">\d+ s</td>`)
+	if page = v.get("/"); len(silence.FindAllString(page, -1)) != 2 || strings.Count(page, "<polyline") != 2 {
+		t.Error(page)
+	}
+	if page = v.get("/?q=" + ids[0]); strings.Count(page, `<tr id="room-`) != 1 {
+		t.Error(page)
+	}
+	wants(t, v.get(room(evil)), "&lt;u&gt;mine", `<span class="state good">live</span>`)
+
+	t.Run("as it happens", func(t *testing.T) { follows(t, base+room(evil)+"/live") })
+	t.Run("what is stored", func(t *testing.T) {
+		eventually(t, "the comments are stored", func() bool { return strings.Contains(v.get("/search?q=onerror"), "onerror=") })
+		page := v.get("/search?q=" + url.QueryEscape(hostile) + "&room=" + evil)
+		wants(t, page, "&lt;img src=x onerror=", "&lt;i&gt;evil")
+		wants(t, v.get("/search?q=nobody-says-so"), "Found: 0")
+		eventually(t, "ClickHouse answers in time", func() bool {
+			page = v.get(room(evil) + "/history?hours=1")
+			return strings.Contains(page, "<tr data-at=")
+		})
+		wants(t, page, "&lt;i&gt;evil", "None: all of it was heard.")
+		for _, page := range []string{page, v.get("/search?q=onerror"), v.get("/")} {
+			if strings.Contains(page, "<img") || strings.Contains(page, "<i>") || strings.Contains(page, "\u202e") || strings.Contains(page, "<u>") {
+				t.Error("markup of a stranger's is in", page)
+			}
+		}
+	})
+	t.Run("worker", func(t *testing.T) {
+		wants(t, v.get("/worker"), "the worker w", "It claims rooms.", `<th scope="row">comments</th>`, "guest")
+	})
+	t.Run("Chinese", func(t *testing.T) {
+		_, page := v.ask(http.MethodGet, "/worker", "", func(r *http.Request) { r.Header.Set("Accept-Language", "fr, zh-TW;q=0.9, en;q=0.5") })
+		wants(t, page, `<html lang="zh-CN">`, "正在认领直播间")
+	})
+
+	for _, change := range []struct {
+		action, said string
+		done         func(ingest.LiveStatus) bool
+	}{
+		{"pause", "The room is paused", func(live ingest.LiveStatus) bool { return !live.Enabled }},
+		{"resume", "watched again", func(live ingest.LiveStatus) bool { return live.Enabled }},
+	} {
+		if status, page := v.post(room(ids[0])+"/"+change.action, nil); status != http.StatusOK || !strings.Contains(page, change.said) {
+			t.Error(status, page)
+		}
+		if list, err = p.lives.List(t.Context()); err != nil || !change.done(list[0]) {
+			t.Errorf("after %s: %+v %v", change.action, list, err)
+		}
+	}
+	wants(t, v.get(room(ids[0])+"/remove"), "Remove", "What was recorded of it stays")
+	if status, page := v.post(room(ids[0])+"/remove", nil); status != http.StatusOK || strings.Contains(page, ids[0]) {
+		t.Error(status, page)
+	}
+	if response, page := v.ask(http.MethodGet, room(ids[0]), "", nil); response.StatusCode != http.StatusNotFound || !strings.Contains(page, "it was removed") {
+		t.Error(response.Status, page)
+	}
+	t.Run("ClickHouse is away", func(t *testing.T) { withoutClickHouse(t, s, evil) })
+	t.Run("guarded", func(t *testing.T) { isGuarded(t, s, room(evil)) })
+	t.Run("token", func(t *testing.T) { asksForToken(t, s) })
+}
+
+// follows reads what comes in the hostile room.
+func follows(t *testing.T, address string) {
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		said, found := strings.CutPrefix(lines.Text(), "data: ")
+		if !found {
+			continue
+		}
+		var news struct {
+			Items    []struct{ Kind, Name, Text string }
+			Watching string
+		}
+		if err := json.Unmarshal([]byte(said), &news); err != nil {
+			t.Fatal(err)
+		}
+		if len(news.Items) == 0 || news.Items[0].Kind != "comment" || news.Items[0].Name != "<i>evil" || news.Items[0].Text != hostile || news.Watching != "<b>9</b>" {
+			t.Errorf("%+v", news)
+		}
+		return
+	}
+	t.Error("nothing came", lines.Err())
+}
+
+// withoutClickHouse looks at a worker whose ClickHouse does not answer: its pages
+// say so, and show the rest.
+func withoutClickHouse(t *testing.T, s *setting, liveID string) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := closed.Addr().String()
+	closed.Close()
+	base, p := openConsole(t, s, "http://"+address+"/kslive", "")
+	v := visitor{T: t, base: base}
+	list, err := p.lives.List(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	wants(t, v.get("/"), liveID)
+	wants(t, v.get(fmt.Sprintf("/rooms/%d/history", list[0].ID)), "What is stored cannot be read now.", "nothing is lost")
+	page := v.get("/search?q=x")
+	wants(t, page, "This cannot be shown now.", "ClickHouse cannot be asked")
+	if strings.Contains(page, "http://") {
+		t.Error("an address is told:", page)
+	}
+	wants(t, v.get("/worker"), "ClickHouse is away.")
+}
+
+// What is asked from elsewhere is not done, and pages load nothing from there.
+func isGuarded(t *testing.T, s *setting, room string) {
+	base, p := openConsole(t, s, "", "")
+	v := visitor{T: t, base: base}
+	v.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for name, c := range map[string]struct {
+		method, path, body string
+		change             func(*http.Request)
+		status             int
+	}{
+		"a page":                    {"GET", "/", "", nil, 200},
+		"an unknown page":           {"GET", "/nothing", "", nil, 404},
+		"an unknown room":           {"GET", "/rooms/999", "", nil, 404},
+		"a room of a silly number":  {"GET", "/rooms/1;DROP", "", nil, 404},
+		"an unknown action":         {"POST", room + "/burn", "", nil, 404},
+		"a removal by a link":       {"GET", room + "/pause", "", nil, 404},
+		"a name that is rebound":    {"GET", "/", "", func(r *http.Request) { r.Host = "evil.example:9110" }, 421},
+		"localhost":                 {"GET", "/", "", func(r *http.Request) { r.Host = "localhost:1" }, 200},
+		"a form of another site":    {"POST", room + "/remove", "", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, 403},
+		"a form of an older one":    {"POST", room + "/remove", "", func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") }, 403},
+		"a form that is too large":  {"POST", "/rooms", "lives=" + strings.Repeat("a", 200_000), nil, 413},
+		"a static file":             {"GET", regexp.MustCompile(`/static/[^"]*\.css`).FindString(v.get("/")), "", nil, 200},
+		"no listing of files":       {"GET", "/static/x/", "", nil, 404},
+		"a file outside of static":  {"GET", "/static/x/..%2fzh.json", "", nil, 404},
+		"metrics, under any name":   {"GET", "/metrics", "", func(r *http.Request) { r.Host = "ingest:9110" }, 200},
+		"a redirect out":            {"POST", "/language", "language=zh&back=//evil.example", nil, 303},
+		"a redirect out by escapes": {"POST", "/language", `language=zh&back=/%5Cevil.example`, nil, 303},
+	} {
+		response, page := v.ask(c.method, c.path, c.body, c.change)
+		if response.StatusCode != c.status {
+			t.Errorf("%s: %d, want %d\n%s", name, response.StatusCode, c.status, page)
+		}
+		policy := response.Header.Get("Content-Security-Policy")
+		if c.path != "/metrics" && (!strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; style-src 'self';") || response.Header.Get("X-Content-Type-Options") != "nosniff") {
+			t.Errorf("%s: policy %q", name, policy)
+		}
+		if to := response.Header.Get("Location"); c.status == 303 && to != "/" {
+			t.Errorf("%s leads to %q", name, to)
+		}
+		if strings.Contains(page, "<script>") || strings.Contains(page, "style=") || regexp.MustCompile(` on[a-z]+="`).MatchString(page) {
+			t.Errorf("%s has something inline:\n%s", name, page)
+		}
+	}
+	if list, err := p.lives.List(t.Context()); err != nil || len(list) != 1 || !list[0].Enabled {
+		t.Error("something was done:", list, err)
+	}
+}
+
+// Where other machines can reach it, the console asks for a token.
+func asksForToken(t *testing.T, s *setting) {
+	const token = "correct horse battery"
+	base, _ := openConsole(t, s, "", token)
+	v := visitor{T: t, base: base}
+	v.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	var err error
+	if v.Jar, err = cookiejar.New(nil); err != nil {
+		t.Fatal(err)
+	}
+	for path, status := range map[string]int{"/": 303, "/worker": 303, "/rooms/1/live": 303, "/login": 200, "/metrics": 200, "/healthz": 200} {
+		if response, page := v.ask(http.MethodGet, path, "", func(r *http.Request) { r.Host = "ingest.example" }); response.StatusCode != status {
+			t.Errorf("%s: %s\n%s", path, response.Status, page)
+		}
+	}
+	if status, page := v.post("/rooms", url.Values{"lives": {"3xabcdefgh23456"}}); status != http.StatusUnauthorized {
+		t.Error(status, page)
+	}
+	if status, page := v.post("/login", url.Values{"token": {"wrong"}}); status != http.StatusForbidden || !strings.Contains(page, "This is not the token.") {
+		t.Error(status, page)
+	}
+	response, page := v.ask(http.MethodPost, "/login", url.Values{"token": {token}}.Encode(), nil)
+	set := response.Header.Get("Set-Cookie")
+	if response.StatusCode != http.StatusSeeOther || !strings.Contains(set, "HttpOnly; SameSite=Strict") || strings.Contains(set, "correct") {
+		t.Error(response.Status, set, page)
+	}
+	wants(t, v.get("/"), "Log out")
+	if status, _ := v.post("/logout", nil); status != http.StatusSeeOther {
+		t.Error(status)
+	}
+	if response, _ := v.ask(http.MethodGet, "/", "", nil); response.StatusCode != http.StatusSeeOther {
+		t.Error("after logging out", response.Status)
+	}
+}
+
+func TestConsoleRefusesToBeOpen(t *testing.T) {
+	short := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(short, []byte("short\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	long := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(long, []byte("0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		flags              consoleFlags
+		address, env, want string
+		refused            string
+	}{
+		"loopback":              {consoleFlags{Console: true}, "127.0.0.1:9110", "", "", ""},
+		"loopback with a token": {consoleFlags{Console: true}, "[::1]:9110", "0123456789abcdef", "0123456789abcdef", ""},
+		"everywhere":            {consoleFlags{Console: true}, "0.0.0.0:9110", "", "", "--no-console"},
+		"everywhere, unsaid":    {consoleFlags{Console: true}, ":9110", "", "", "--console-token-file"},
+		"a name":                {consoleFlags{Console: true}, "ingest.example:9110", "", "", "needs a token"},
+		"without a console":     {consoleFlags{}, "0.0.0.0:9110", "", "", ""},
+		"no address":            {consoleFlags{Console: true}, "", "", "", ""},
+		"a token":               {consoleFlags{Console: true}, "0.0.0.0:9110", " 0123456789abcdef\n", "0123456789abcdef", ""},
+		"a file":                {consoleFlags{Console: true, ConsoleTokenFile: long}, "0.0.0.0:9110", "", "0123456789abcdef", ""},
+		"a short one":           {consoleFlags{Console: true, ConsoleTokenFile: short}, "0.0.0.0:9110", "", "", "at least 16 characters"},
+		"no file":               {consoleFlags{Console: true, ConsoleTokenFile: short + "x"}, "0.0.0.0:9110", "", "", "--console-token-file"},
+	} {
+		t.Setenv(tokenEnv, c.env)
+		token, err := c.flags.token(c.address)
+		if token != c.want || (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+			t.Errorf("%s: %q %v", name, token, err)
+		}
+	}
+	t.Setenv(tokenEnv, "")
+	var said strings.Builder
+	if code := run(t.Context(), []string{"run", "--data-dir", t.TempDir(), "--postgres=postgres://nobody@127.0.0.1:1/x", "--clickhouse=http://127.0.0.1:1", "--http-listen=0.0.0.0:0"}, nil, &said, &said); code != exitUsage {
+		t.Error(code, said.String())
+	}
+	wants(t, said.String(), "needs a token")
+}

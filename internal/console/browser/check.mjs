@@ -1,0 +1,244 @@
+// Looks at the console in a real Chromium, as people do: every page, in light and
+// dark, in both languages, with the keyboard and with axe; a comment that tries to
+// be markup; a thousand rooms. TestConsoleInChromium starts it; `make console`
+// starts that. Screenshots go into the folder SCREENSHOTS.
+
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const base = process.env.CONSOLE;
+const guarded = process.env.GUARDED; // asks for TOKEN
+const spare = process.env.SPARE;
+const hostile = process.env.HOSTILE;
+const shots = process.env.SCREENSHOTS ?? "screenshots";
+const program = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+assert.ok(existsSync(program), `no Chromium at ${program}: apt-get install chromium, or name it in CHROMIUM`);
+mkdirSync(shots, { recursive: true });
+// Chromium's sandbox refuses root, as which CI runs; it sees nothing but the console.
+const browser = await chromium.launch({ executablePath: program, args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
+
+// visit opens a context of its own, and has the check fail for what a page must not do.
+async function visit(options, look) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en", ...options });
+  context.setDefaultTimeout(60_000);
+  const page = await context.newPage();
+  const wrong = [];
+  page.on("pageerror", (error) => wrong.push(`${error}`));
+  page.on("console", (said) => said.type() === "error" && !/status of 4\d\d/.test(said.text()) && wrong.push(said.text()));
+  page.on("request", (request) => [base, guarded].includes(new URL(request.url()).origin) || wrong.push(`asks ${request.url()}`));
+  await look(page);
+  assert.deepEqual(wrong, []);
+  await context.close();
+}
+
+async function step(name, look) {
+  const began = performance.now();
+  await look();
+  console.log(`ok  ${name} (${Math.round(performance.now() - began)} ms)`);
+}
+
+// axeClean runs axe apart from the page, whose policy lets no script of another in.
+async function axeClean(page, where) {
+  const session = await page.context().newCDPSession(page);
+  const { frameTree } = await session.send("Page.getFrameTree");
+  const { executionContextId } = await session.send("Page.createIsolatedWorld", { frameId: frameTree.frame.id });
+  const run = async (expression) => {
+    const { result, exceptionDetails } = await session.send("Runtime.evaluate", { contextId: executionContextId, expression, awaitPromise: true, returnByValue: true });
+    assert.ok(!exceptionDetails, JSON.stringify(exceptionDetails));
+    return result.value;
+  };
+  await run(`${readFileSync(axe, "utf8")};0`);
+  const found = await run("axe.run(document).then((r) => r.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html).join(' ').slice(0, 300)}`))");
+  assert.deepEqual(found, [], `axe at ${where}`);
+}
+
+await step("first paint", async () => {
+  await visit({}, async (page) => {
+    await page.goto(base, { waitUntil: "load" });
+    await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
+    const [paint, bytes] = await page.evaluate(() => [
+      performance.getEntriesByName("first-contentful-paint")[0].startTime,
+      [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")].reduce((sum, entry) => sum + entry.transferSize, 0),
+    ]);
+    console.log(`    first paint after ${Math.round(paint)} ms, ${Math.ceil(bytes / 1024)} KiB`);
+    assert.ok(bytes > 0 && bytes < 300 * 1024, `${bytes} bytes`);
+  });
+});
+
+await step("a room is added, paused, watched again and removed, with the keyboard", async () => {
+  await visit({}, async (page) => {
+    await page.goto(base);
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+    await page.locator("summary").focus();
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Tab");
+    await page.keyboard.type(`https://live.kuaishou.com/u/${spare}`);
+    await page.keyboard.press("Tab");
+    await page.keyboard.type("added by a test");
+    await page.keyboard.press("Enter");
+    await page.getByText("Added: 1. There already: 0.").waitFor();
+    await page.goto(`${base}/?q=${spare}`);
+    const row = page.locator("#rows tr", { hasText: spare });
+    await row.getByText("live", { exact: true }).waitFor(); // by itself: the page keeps fresh
+    for (const [button, said] of [["Pause", "The room is paused"], ["Resume", "The room is watched again"]]) {
+      await page.goto(`${base}/?q=${spare}`);
+      await row.getByRole("button", { name: button }).focus();
+      await page.keyboard.press("Enter");
+      await page.getByText(said).waitFor();
+    }
+    await page.goto(`${base}/?q=${spare}`);
+    await row.getByRole("link", { name: "Remove" }).click();
+    await page.getByRole("button", { name: "Remove" }).click();
+    await page.getByText("The room is removed").waitFor();
+    assert.equal(await row.count(), 0);
+  });
+});
+
+await step("what cannot be a room is refused in words", async () => {
+  await visit({}, async (page) => {
+    await page.goto(base);
+    await page.locator("summary").click();
+    await page.locator("#lives").fill('https://example.com/"><script>1</script>');
+    await page.getByRole("button", { name: "Add" }).click();
+    await page.locator("#trouble", { hasText: "not an address of Kuaishou" }).waitFor();
+    assert.equal(await page.locator("#lives").inputValue(), 'https://example.com/"><script>1</script>');
+    await axeClean(page, "a form with trouble");
+  });
+});
+
+await step("a comment that tries to be markup is text", async () => {
+  await visit({}, async (page) => {
+    await page.goto(`${base}/?q=3xhostileroom22`);
+    await page.locator("#rows a").first().click();
+    const line = page.locator("#log li").first();
+    await line.waitFor();
+    assert.ok((await line.textContent()).includes(hostile));
+    assert.equal(await page.locator("#log img, #log script, #log i").count(), 0);
+    assert.equal(await page.locator("#watching").textContent(), "<b>9</b>");
+    await page.locator("#stored .top", { hasText: "<i>evil" }).waitFor();
+    await page.goto(`${base}/search?q=onerror`);
+    await page.getByRole("cell", { name: hostile }).first().waitFor();
+    assert.equal(await page.locator("main img, main script").count(), 0);
+    assert.match(await page.title(), /^Search/);
+  });
+});
+
+await step("a room as it happens", async () => {
+  await visit({}, async (page) => {
+    await page.goto(`${base}/?kind=good`);
+    await page.locator("#rows tr", { hasNotText: "3xhostileroom22" }).locator("th a").first().click();
+    await page.locator("#log li.comment").first().waitFor();
+    await page.getByText("Connected.").waitFor();
+    await page.locator(".uplot").nth(2).waitFor();
+    await page.getByRole("button", { name: "Pause", exact: true }).last().click();
+    const before = await page.locator("#comments").textContent();
+    await page.waitForTimeout(3000);
+    assert.equal(await page.locator("#comments").textContent(), before, "it goes on after Pause");
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.waitForFunction((n) => document.getElementById("comments").textContent !== n, before);
+  });
+});
+
+await step("a browser that is too slow is told", async () => {
+  await visit({}, async (page) => {
+    await page.route("**/live", (route) => route.fulfill({ contentType: "text/event-stream", body: "event: slow\ndata: {}\n\n" }));
+    await page.goto(`${base}/?kind=good`);
+    await page.locator("#rows a").first().click();
+    await page.getByText("was dropped").waitFor();
+    await page.getByRole("button", { name: "Go on" }).waitFor();
+  });
+});
+
+const pages = async (page) => {
+  await page.goto(`${base}/?kind=good`);
+  const room = await page.locator("#rows tr", { hasNotText: "3xhostileroom22" }).locator("th a").first().getAttribute("href");
+  return { rooms: `${base}/?kind=good`, room: base + room, history: `${base}${room}/history?hours=1`, remove: `${base}${room}/remove`, worker: `${base}/worker`, search: `${base}/search?q=666`, missing: `${base}/nothing` };
+};
+
+for (const colorScheme of ["light", "dark"]) {
+  for (const locale of ["en", "zh-CN"]) {
+    await step(`every page, ${colorScheme}, ${locale}`, async () => {
+      await visit({ colorScheme, locale }, async (page) => {
+        for (const [name, address] of Object.entries(await pages(page))) {
+          await page.goto(address);
+          if (name === "room") {
+            await page.locator(".uplot").nth(2).waitFor();
+            await page.locator("#log li").nth(8).waitFor();
+          }
+          assert.equal(await page.locator("html").getAttribute("lang"), locale);
+          await axeClean(page, `${name}, ${colorScheme}, ${locale}`);
+          if (locale === "en" || name === "rooms") {
+            if (["rooms", "room", "worker", "search"].includes(name)) await page.screenshot({ path: `${shots}/${name}-${locale}-${colorScheme}.png`, fullPage: name === "room" });
+          }
+        }
+      });
+    });
+  }
+}
+
+await step("a token is asked for", async () => {
+  await visit({}, async (page) => {
+    await page.goto(`${guarded}/worker`);
+    assert.equal(new URL(page.url()).pathname, "/login");
+    await axeClean(page, "login");
+    for (const [token, heading] of [["wrong", "Log in"], [process.env.TOKEN, "Rooms"]]) {
+      await page.getByLabel("Token").fill(token);
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { name: heading, exact: true }).waitFor();
+    }
+    await page.getByRole("button", { name: "Log out" }).click();
+    await page.getByLabel("Token").waitFor();
+  });
+});
+
+await step("the language is switched and kept", async () => {
+  await visit({}, async (page) => {
+    await page.goto(`${base}/worker`);
+    await page.getByRole("button", { name: "中文" }).click();
+    await page.getByRole("heading", { name: "需要处理" }).waitFor();
+    assert.equal(new URL(page.url()).pathname, "/worker");
+    await page.goto(base);
+    await page.getByRole("button", { name: "English" }).click();
+    await page.getByRole("heading", { name: "Rooms", exact: true }).waitFor();
+  });
+});
+
+await step("without scripts", async () => {
+  await visit({ javaScriptEnabled: false }, async (page) => {
+    await page.goto(`${base}/?kind=good`);
+    await page.locator("#rows a").first().click();
+    await page.getByRole("link", { name: "Show it" }).click();
+    await page.locator("#series").waitFor({ state: "attached" });
+  });
+});
+
+await step("a thousand rooms", async () => {
+  await visit({}, async (page) => {
+    await page.addInitScript(() => {
+      window.longest = 0;
+      new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.longest = Math.max(window.longest, entry.duration)))).observe({ type: "longtask", buffered: true });
+    });
+    await page.goto(base);
+    await page.getByText(/^all 1000$/).waitFor();
+    assert.equal(await page.locator("#rows tr").count(), 100);
+    let refreshed = 0;
+    page.on("response", (answer) => answer.url() === page.url() && refreshed++);
+    while (refreshed < 4) {
+      await page.mouse.wheel(0, 400);
+      await page.waitForTimeout(250);
+    }
+    const [longest, nodes] = await page.evaluate(() => [window.longest, document.getElementsByTagName("*").length]);
+    console.log(`    longest task while it scrolls and is kept fresh: ${Math.round(longest)} ms; ${nodes} elements`);
+    assert.ok(nodes < 4000, `${nodes} elements`);
+    await page.getByRole("link", { name: "Next" }).click();
+    await page.getByText("Page 2 of 10").waitFor();
+    await page.screenshot({ path: `${shots}/thousand-rooms.png` });
+  });
+});
+
+await browser.close();

@@ -1,0 +1,3 @@
+import { showCharts } from "./charts.js";
+
+showCharts();
