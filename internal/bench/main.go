@@ -29,7 +29,7 @@ import (
 )
 
 // benchmarks are all there are.
-var benchmarks = []benchmark{decodeBenchmark, spoolBenchmark, roomsBenchmark}
+var benchmarks = []benchmark{decodeBenchmark, spoolBenchmark, roomsBenchmark, claimsBenchmark}
 
 // benchmark is one line of the list: what it is called and how it is run.
 type benchmark struct {
