@@ -74,15 +74,15 @@ func treatmentOf(field protoreflect.FieldDescriptor) treatment {
 func payloadMessage(t kuaishou.PayloadType) protoreflect.MessageDescriptor {
 	switch t {
 	case kuaishou.PayloadType_SC_FEED_PUSH:
-		return feedPushMessage
+		return feedPushMessage.descriptor
 	case kuaishou.PayloadType_SC_LIVE_WATCHING_LIST:
-		return watchingUsersMessage
+		return watchingUsersMessage.descriptor
 	case kuaishou.PayloadType_SC_COMMENT_ZONE_RICH_TEXT:
-		return commentZoneMessage
+		return commentZoneMessage.descriptor
 	case kuaishou.PayloadType_SC_ACTION_SIGNAL:
-		return actionSignalMessage
+		return actionSignalMessage.descriptor
 	case kuaishou.PayloadType_SC_RED_PACK_FEED:
-		return redPacksMessage
+		return redPacksMessage.descriptor
 	case kuaishou.PayloadType_SC_WEB_COMMENT_FEED:
 		return (*kuaishou.WebCommentFeed)(nil).ProtoReflect().Descriptor()
 	case kuaishou.PayloadType_SC_WEB_COMMENT_RICH_TEXT_MESSAGE:

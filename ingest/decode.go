@@ -30,11 +30,13 @@ var (
 )
 
 // Decoder turns frames into rows. It uses its memory again for the next frame;
-// rows hold none of it. Not for concurrent use.
+// rows hold none of what it uses again. Not for concurrent use.
 type Decoder struct {
 	opener   opener
 	identity identity
 	unknown  unknownFields
+	ordinary ordinary
+	texts    texts
 
 	// The frame being decoded.
 	frame       *kuaishou.Frame
@@ -43,6 +45,8 @@ type Decoder struct {
 	event       schema.Event
 	batch       *schema.Batch
 
+	// left is whether the message that was read last may hold what has no column.
+	left bool
 	json []byte // of other
 
 	pseudonyms *pseudonymizer // nil: people are who they are
@@ -106,10 +110,14 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 	if err != nil {
 		d.undecoded(whole, err)
 	} else {
-		d.unknown.visit(message.ProtoReflect())
+		if d.opener.beside {
+			d.unknown.visit(message.ProtoReflect())
+		}
 		d.payload(whole)
 	}
-	d.envelope(message)
+	if message != nil && d.opener.beside {
+		d.envelope(message)
+	}
 	d.frame, d.batch = nil, nil
 	return len(whole.raw)
 }
@@ -137,9 +145,9 @@ func (d *Decoder) start(message *kuaishou.SocketMessage, offset int64) {
 func (d *Decoder) payload(whole part) {
 	switch d.payloadType {
 	case kuaishou.PayloadType_SC_FEED_PUSH:
-		d.feedPush(whole)
+		d.feedPush(d.asText(whole))
 	case kuaishou.PayloadType_SC_LIVE_WATCHING_LIST:
-		d.watchingUsers(whole)
+		d.watchingUsers(d.asText(whole))
 	case kuaishou.PayloadType_SC_COMMENT_ZONE_RICH_TEXT:
 		d.commentZone(whole)
 	case kuaishou.PayloadType_SC_ACTION_SIGNAL:
@@ -147,7 +155,7 @@ func (d *Decoder) payload(whole part) {
 	case kuaishou.PayloadType_SC_RED_PACK_FEED:
 		d.currentRedPacks(whole)
 	case kuaishou.PayloadType_SC_WEB_COMMENT_FEED:
-		d.commentFeed(whole)
+		d.commentFeed(d.asText(whole))
 	case kuaishou.PayloadType_SC_WEB_COMMENT_RICH_TEXT_MESSAGE:
 		d.richTextComment(whole)
 	case kuaishou.PayloadType_SC_HEARTBEAT_ACK:
@@ -166,27 +174,36 @@ type part struct {
 	name    string
 	unknown bool
 	raw     []byte // as fieldReader has it
+	text    string // a copy of raw, in the payloads that have texts: see asText
 	whole   []byte // the same
 	value   uint64 // of a number
 	index   int    // which field of the payload it is, from 1; 0 for the whole
 }
 
+// asText copies a payload into a text, of which those of its rows are parts.
+func (d *Decoder) asText(whole part) part {
+	whole.text = d.texts.of(whole.raw)
+	return whole
+}
+
 // parts yields the fields of a payload that is a message of the given type. A
 // field with another wire type than declared is unknown; unknown ones are
 // reported. Where the payload breaks off, the rest becomes an Undecoded row.
-func (d *Decoder) parts(payload []byte, message protoreflect.MessageDescriptor) iter.Seq[part] {
+func (d *Decoder) parts(payload part, message *partNames) iter.Seq[part] {
 	return func(yield func(part) bool) {
-		fields := fieldReader{rest: payload}
+		fields := fieldReader{rest: payload.raw}
 		for n := 0; n < maxParts && fields.next(); n++ {
 			p := part{number: fields.number, raw: fields.raw, whole: fields.whole, value: fields.value, index: n + 1}
 			if d.erased(p) && !positioned(message) {
 				continue
 			}
-			if field := fields.declared(message); field != nil {
-				p.name = string(field.Name())
-			} else {
+			if payload.text != "" && fields.wire == protowire.BytesType {
+				end := len(payload.raw) - len(fields.rest)
+				p.text = payload.text[end-len(p.raw) : end]
+			}
+			if p.name = message.of(&fields); p.name == "" {
 				p.name, p.unknown = unknownName(fields.number), true
-				d.unknown.report(UnknownField{messageName(message), int32(fields.number), fields.encoded})
+				d.unknown.report(UnknownField{messageName(message.descriptor), int32(fields.number), fields.encoded})
 			}
 			if !yield(p) {
 				return
@@ -217,12 +234,25 @@ func (d *Decoder) unmarshal(p part, message proto.Message) bool {
 		return false
 	}
 	d.unknown.visit(message.ProtoReflect())
+	d.left = true
 	return true
 }
 
-// other is what of a message has no column.
+// read is unmarshal for a message that ordinary may have read already.
+func (d *Decoder) read(p part, ordinary bool, message proto.Message) bool {
+	if ordinary && len(p.raw) == len(p.text) && len(p.raw) <= maxPart {
+		d.left = false
+		return true
+	}
+	return d.unmarshal(p, message)
+}
+
+// other is what of the message that was read last has no column.
 func (d *Decoder) other(left rest, message proto.Message) (row schema.Other) {
 	const keep = 64 << 10
+	if !d.left {
+		return row
+	}
 	d.json = left.append(d.json[:0], message.ProtoReflect())
 	if len(d.json) > len("{}") {
 		row.OtherFields = string(d.json)
@@ -258,9 +288,7 @@ func (d *Decoder) otherEvent(whole part, fields []byte, message proto.Message) {
 // envelope makes a row of what the envelope said beside the payload. On all
 // pushes that were ever captured that is nothing.
 func (d *Decoder) envelope(message *kuaishou.SocketMessage) {
-	if message == nil {
-		return
-	}
+	d.left = true
 	if said := []byte(d.other(envelopeRest, message).OtherFields); len(said) > 0 {
 		d.addRoomEvent(part{name: "envelope", raw: said}, said)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 
 	kuaishou "kslive/proto"
 )
@@ -52,6 +51,7 @@ func openEnvelope(data []byte) (*kuaishou.SocketMessage, error) {
 // is ready. Not for concurrent use.
 type opener struct {
 	message kuaishou.SocketMessage
+	beside  bool // the message said more than type, compression, payload and time
 	packed  bytes.Reader
 	gzip    gzip.Reader
 	plain   []byte // at most MaxPayload + 1
@@ -88,7 +88,8 @@ func (o *opener) open(data []byte) (*kuaishou.SocketMessage, error) {
 // parse does what proto.Unmarshal would, but leaves the payload where it is.
 func (o *opener) parse(data []byte) error {
 	message := &o.message
-	proto.Reset(message)
+	*message = kuaishou.SocketMessage{}
+	o.beside = false
 	var unknown []byte
 	fields := fieldReader{rest: data}
 	for fields.next() {
@@ -101,16 +102,9 @@ func (o *opener) parse(data []byte) error {
 			message.Payload = fields.raw
 		case fields.is(4, protowire.VarintType):
 			message.Time = fields.value
-		case fields.is(5, protowire.BytesType):
-			message.ReportId = string(fields.raw)
-		case fields.is(6, protowire.BytesType):
-			message.MessageId = string(fields.raw)
-		case fields.is(7, protowire.VarintType):
-			message.NeedAck = protowire.DecodeBool(fields.value)
-		case fields.is(8, protowire.BytesType):
-			message.AckInfo = fields.raw
 		default:
-			unknown = append(protowire.AppendTag(unknown, fields.number, fields.wire), fields.encoded...)
+			o.beside = true
+			unknown = o.rest(&fields, unknown)
 		}
 	}
 	if fields.err != nil {
@@ -120,6 +114,25 @@ func (o *opener) parse(data []byte) error {
 		message.ProtoReflect().SetUnknown(unknown)
 	}
 	return nil
+}
+
+// rest reads a field that is on no ordinary push. It is appended to unknown when
+// it is that.
+func (o *opener) rest(fields *fieldReader, unknown []byte) []byte {
+	message := &o.message
+	switch {
+	case fields.is(5, protowire.BytesType):
+		message.ReportId = string(fields.raw)
+	case fields.is(6, protowire.BytesType):
+		message.MessageId = string(fields.raw)
+	case fields.is(7, protowire.VarintType):
+		message.NeedAck = protowire.DecodeBool(fields.value)
+	case fields.is(8, protowire.BytesType):
+		message.AckInfo = fields.raw
+	default:
+		unknown = append(protowire.AppendTag(unknown, fields.number, fields.wire), fields.encoded...)
+	}
+	return unknown
 }
 
 func (o *opener) gunzip(packed []byte) ([]byte, error) {

@@ -5,18 +5,18 @@ import (
 	"kslive/schema"
 )
 
-var feedPushMessage = (*kuaishou.SCWebFeedPush)(nil).ProtoReflect().Descriptor()
+var feedPushMessage = partNamesOf[*kuaishou.SCWebFeedPush]()
 
 // feedPush makes the rows of a 310.
 func (d *Decoder) feedPush(whole part) {
 	var stat schema.RoomStat
 	var left, interval []byte
-	for p := range d.parts(whole.raw, feedPushMessage) {
+	for p := range d.parts(whole, feedPushMessage) {
 		switch p.name {
 		case "display_watching_count":
-			stat.DisplayWatchingCount = validText(string(p.raw))
+			stat.DisplayWatchingCount = validText(p.text)
 		case "display_like_count":
-			stat.DisplayLikeCount = validText(string(p.raw))
+			stat.DisplayLikeCount = validText(p.text)
 		case "pending_like_count":
 			stat.PendingLikeCount = p.value
 		case "push_interval":
@@ -61,7 +61,7 @@ func (d *Decoder) roomStat(whole part, stat schema.RoomStat) {
 // commentFeed makes the row of a comment, pushed or recalled.
 func (d *Decoder) commentFeed(p part) {
 	feed := &d.comment
-	if !d.unmarshal(p, feed) {
+	if !d.read(p, d.ordinary.comment(p.text, feed), feed) {
 		return
 	}
 	// On the socket a feed's own clock is empty, and not to be trusted.
@@ -104,7 +104,7 @@ func (d *Decoder) comboCommentFeed(p part) {
 
 func (d *Decoder) likeFeed(p part) {
 	feed := &d.like
-	if !d.unmarshal(p, feed) {
+	if !d.read(p, d.ordinary.like(p.text, feed), feed) {
 		return
 	}
 	d.batch.Likes = append(d.batch.Likes, schema.Like{
@@ -120,7 +120,7 @@ func (d *Decoder) likeFeed(p part) {
 
 func (d *Decoder) giftFeed(p part) {
 	feed := &d.gift
-	if !d.unmarshal(p, feed) {
+	if !d.read(p, d.ordinary.gift(p.text, feed), feed) {
 		return
 	}
 	user := simpleUser(feed.User, feed.SenderState)

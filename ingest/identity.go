@@ -38,11 +38,10 @@ import (
 // those of the same comment pushed over the socket, and so does its ID. The view
 // comments_unique recognises the two as one.
 type identity struct {
-	header []byte // all before the feed
-	frame  int    // how much of header is the frame's, equal for all its feeds
+	hashed []byte // what the last ID is of, or all of it before a large feed
+	frame  int    // how much of hashed is the frame's, equal for all its feeds
 	digest xxhash.Digest
-	// How many feeds had the ID before the ordinal was counted in.
-	seen map[uint64]uint64
+	seen   ordinals
 	// kept is which ID a feed had before a person was erased from the frame, by
 	// which it would have now; nil when nobody was.
 	kept map[uint64]uint64
@@ -54,17 +53,14 @@ func (i *identity) start(frame *kuaishou.Frame, message *kuaishou.SocketMessage)
 	if recalled(message.GetPayloadType()) {
 		sent = 0 // there was no envelope but the one that we put around it
 	}
-	i.header = protowire.AppendString(i.header[:0], frame.GetLiveStreamId())
+	i.hashed = protowire.AppendString(i.hashed[:0], frame.GetLiveStreamId())
 	if frame.GetLiveStreamId() == "" {
-		i.header = protowire.AppendString(i.header, frame.GetLiveId())
+		i.hashed = protowire.AppendString(i.hashed, frame.GetLiveId())
 	}
-	i.header = binary.AppendUvarint(i.header, uint64(message.GetPayloadType()))
-	i.header = binary.AppendUvarint(i.header, sent)
-	i.frame = len(i.header)
-	if i.seen == nil {
-		i.seen = make(map[uint64]uint64)
-	}
-	clear(i.seen)
+	i.hashed = binary.AppendUvarint(i.hashed, uint64(message.GetPayloadType()))
+	i.hashed = binary.AppendUvarint(i.hashed, sent)
+	i.frame = len(i.hashed)
+	i.seen.reset()
 	i.kept = frame.GetErasure().GetIdentities()
 }
 
@@ -72,9 +68,7 @@ func (i *identity) start(frame *kuaishou.Frame, message *kuaishou.SocketMessage)
 // counts as one more feed.
 func (i *identity) of(number protowire.Number, feed []byte) uint64 {
 	id := i.hash(number, 0, feed)
-	ordinal := i.seen[id]
-	i.seen[id] = ordinal + 1
-	if ordinal > 0 {
+	if ordinal := i.seen.next(id); ordinal > 0 {
 		id = i.hash(number, ordinal, feed)
 	}
 	if was, changed := i.kept[id]; changed {
@@ -84,13 +78,54 @@ func (i *identity) of(number protowire.Number, feed []byte) uint64 {
 }
 
 func (i *identity) hash(number protowire.Number, ordinal uint64, feed []byte) uint64 {
-	i.header = binary.AppendUvarint(i.header[:i.frame], uint64(number))
-	i.header = binary.AppendUvarint(i.header, ordinal)
-	i.header = binary.AppendUvarint(i.header, uint64(len(feed)))
+	const small = 1 << 10 // bytes that cost less to copy than to be hashed by a digest
+	i.hashed = binary.AppendUvarint(i.hashed[:i.frame], uint64(number))
+	i.hashed = binary.AppendUvarint(i.hashed, ordinal)
+	i.hashed = binary.AppendUvarint(i.hashed, uint64(len(feed)))
+	if len(feed) <= small {
+		i.hashed = append(i.hashed, feed...)
+		return xxhash.Sum64(i.hashed)
+	}
 	i.digest.Reset()
-	_, _ = i.digest.Write(i.header) // never fails
+	_, _ = i.digest.Write(i.hashed) // never fails
 	_, _ = i.digest.Write(feed)
 	return i.digest.Sum64()
+}
+
+// ordinals counts how many feeds of a frame had an ID before the ordinal was
+// counted in. A frame has a few feeds as a rule, and a map costs more than to
+// look at all of them.
+type ordinals struct {
+	few  [16]uint64 // the first ones, each as often as it came
+	n    int        // of few
+	many map[uint64]uint64
+}
+
+func (o *ordinals) reset() {
+	o.n = 0
+	if len(o.many) > 0 {
+		clear(o.many)
+	}
+}
+
+// next is the ordinal of one more feed with that ID.
+func (o *ordinals) next(id uint64) (ordinal uint64) {
+	for _, before := range o.few[:o.n] {
+		if before == id {
+			ordinal++
+		}
+	}
+	if o.n < len(o.few) {
+		o.few[o.n] = id
+		o.n++
+		return ordinal
+	}
+	if o.many == nil {
+		o.many = make(map[uint64]uint64)
+	}
+	ordinal += o.many[id]
+	o.many[id]++
+	return ordinal
 }
 
 // recalled says whether a payload type is one of those in which comment history

@@ -1,33 +1,31 @@
 package ingest
 
 import (
-	"google.golang.org/protobuf/reflect/protoreflect"
-
 	kuaishou "kslive/proto"
 	"kslive/schema"
 )
 
 var (
-	watchingUsersMessage = (*kuaishou.SCWebLiveWatchingUsers)(nil).ProtoReflect().Descriptor()
-	redPacksMessage      = (*kuaishou.SCWebCurrentRedPackFeed)(nil).ProtoReflect().Descriptor()
+	watchingUsersMessage = partNamesOf[*kuaishou.SCWebLiveWatchingUsers]()
+	redPacksMessage      = partNamesOf[*kuaishou.SCWebCurrentRedPackFeed]()
 )
 
 // positioned says whether a message has a list in which places count: the parts
 // of those who were erased hold theirs.
-func positioned(message protoreflect.MessageDescriptor) bool { return message == watchingUsersMessage }
+func positioned(message *partNames) bool { return message == watchingUsersMessage }
 
 // watchingUsers makes the rows of a 340.
 func (d *Decoder) watchingUsers(whole part) {
 	var stat schema.RoomStat
 	var position uint32
 	var left []byte
-	for p := range d.parts(whole.raw, watchingUsersMessage) {
+	for p := range d.parts(whole, watchingUsersMessage) {
 		switch p.name {
 		case "watching_user":
 			position++ // those that are broken hold their place
 			d.watchingUser(p, position)
 		case "display_watching_count":
-			stat.DisplayWatchingCount = validText(string(p.raw))
+			stat.DisplayWatchingCount = validText(p.text)
 		default:
 			left = append(left, p.whole...)
 		}
@@ -42,7 +40,7 @@ func (d *Decoder) watchingUsers(whole part) {
 
 func (d *Decoder) watchingUser(p part, position uint32) {
 	viewer := &d.viewer
-	if d.erased(p) || !d.unmarshal(p, viewer) {
+	if d.erased(p) || !d.read(p, d.ordinary.viewer(p.text, viewer), viewer) {
 		return
 	}
 	coins, exact := parseCount(viewer.DisplayKsCoin)
@@ -63,7 +61,7 @@ func (d *Decoder) watchingUser(p part, position uint32) {
 // currentRedPacks makes the rows of a 330.
 func (d *Decoder) currentRedPacks(whole part) {
 	var left []byte
-	for p := range d.parts(whole.raw, redPacksMessage) {
+	for p := range d.parts(whole, redPacksMessage) {
 		if p.name == "red_pack" {
 			d.redPack(p)
 		} else {

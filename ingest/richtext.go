@@ -11,12 +11,12 @@ import (
 	"kslive/schema"
 )
 
-var commentZoneMessage = (*kuaishou.SCCommentZoneRichText)(nil).ProtoReflect().Descriptor()
+var commentZoneMessage = partNamesOf[*kuaishou.SCCommentZoneRichText]()
 
 // commentZone makes the rows of an 829: comments from outside of the room.
 func (d *Decoder) commentZone(whole part) {
 	var left []byte
-	for p := range d.parts(whole.raw, commentZoneMessage) {
+	for p := range d.parts(whole, commentZoneMessage) {
 		if p.name == "message" {
 			d.richTextComment(p)
 		} else {

@@ -8,12 +8,12 @@ import (
 	"kslive/schema"
 )
 
-var actionSignalMessage = (*kuaishou.SCActionSignal)(nil).ProtoReflect().Descriptor()
+var actionSignalMessage = partNamesOf[*kuaishou.SCActionSignal]()
 
 // actionSignal makes the rows of a 510. Nobody knows all that it may hold, so
 // every field of it becomes a row.
 func (d *Decoder) actionSignal(whole part) {
-	for p := range d.parts(whole.raw, actionSignalMessage) {
+	for p := range d.parts(whole, actionSignalMessage) {
 		switch {
 		case p.unknown:
 			d.undecoded(p, errUnknownPart)

@@ -21,20 +21,19 @@ func validText(s string) string {
 // "1.1亿", "50+". exact is true for plain digits only. What is no counter or
 // does not fit is 0 and not exact.
 func parseCount(text string) (count uint64, exact bool) {
-	if count, err := strconv.ParseUint(text, 10, 64); err == nil {
+	if count, rest, ok := leadingDigits(text); ok && rest == "" {
 		return count, true
 	}
-	number := strings.TrimSuffix(strings.TrimSpace(text), "+")
-	unit := uint64(1)
-	for suffix, value := range countUnits {
-		if rest, ok := strings.CutSuffix(number, suffix); ok {
-			number, unit = rest, value
+	number, unit := strings.TrimSuffix(strings.TrimSpace(text), "+"), uint64(1)
+	for _, suffix := range countUnits {
+		if rest, ok := strings.CutSuffix(number, suffix.name); ok {
+			number, unit = rest, suffix.value
 			break
 		}
 	}
-	whole, fraction, _ := strings.Cut(number, ".")
-	count, err := strconv.ParseUint(whole, 10, 64)
-	if err != nil || count > (1<<64-1)/unit {
+	count, rest, ok := leadingDigits(number)
+	fraction, pointed := strings.CutPrefix(rest, ".")
+	if !ok || !pointed && rest != "" || count > (1<<64-1)/unit {
 		return 0, false
 	}
 	count *= unit
@@ -52,7 +51,26 @@ func parseCount(text string) (count uint64, exact bool) {
 	return count, false
 }
 
-var countUnits = map[string]uint64{"万": 1e4, "w": 1e4, "W": 1e4, "亿": 1e8}
+// leadingDigits reads the digits that text begins with, and answers what follows
+// them. It is false when there are none, or too many for the number.
+func leadingDigits(text string) (number uint64, rest string, ok bool) {
+	for i := range len(text) {
+		digit := uint64(text[i] - '0')
+		if digit > 9 {
+			return number, text[i:], i > 0
+		}
+		if number > (1<<64-1-digit)/10 {
+			return 0, "", false
+		}
+		number = number*10 + digit
+	}
+	return number, "", text != ""
+}
+
+var countUnits = []struct {
+	name  string
+	value uint64
+}{{"万", 1e4}, {"w", 1e4}, {"W", 1e4}, {"亿", 1e8}}
 
 // mergeKeyUser is the sender's numeric ID, which a gift's merge key begins
 // with: <user>-<combo key>-<gift>-<batch size>. The combo key may itself hold

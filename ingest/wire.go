@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -93,6 +94,35 @@ func (r *fieldReader) declared(message protoreflect.MessageDescriptor) protorefl
 		return nil
 	}
 	return field
+}
+
+// partNames are the names of the fields of a payload's message.
+type partNames struct {
+	descriptor protoreflect.MessageDescriptor
+	fields     []partName // by number
+}
+
+type partName struct {
+	name string
+	wire protowire.Type
+}
+
+func partNamesOf[M proto.Message]() *partNames {
+	p := &partNames{descriptor: typeOf[M]().Descriptor()}
+	for i := range p.descriptor.Fields().Len() {
+		field := p.descriptor.Fields().Get(i) // in the order of their numbers
+		p.fields = append(p.fields, make([]partName, int(field.Number())+1-len(p.fields))...)
+		p.fields[field.Number()] = partName{string(field.Name()), wireType(field.Kind())}
+	}
+	return p
+}
+
+// of is the name of the field just read; empty where declared would say nil.
+func (p *partNames) of(r *fieldReader) string {
+	if int(r.number) < len(p.fields) && p.fields[r.number].wire == r.wire {
+		return p.fields[r.number].name
+	}
+	return ""
 }
 
 // wireType is how a single value of a kind is encoded.
