@@ -215,7 +215,8 @@ func (s *stage) migrate(ctx context.Context, database string) error {
 
 // measureRest measures what Postgres does for a while.
 func (s *stage) measureRest(ctx context.Context, database string, lives int, lasts time.Duration) error {
-	if err := pause(ctx, 15*time.Second); err != nil { // what claiming them has left behind
+	// For two leases from its start on a worker is in doubt.
+	if err := pause(ctx, 90*time.Second); err != nil {
 		return err
 	}
 	var updated, hot, dead [2]int64
