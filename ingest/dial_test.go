@@ -34,6 +34,25 @@ func TestDialLimit(t *testing.T) {
 	}
 }
 
+// Ten thousand rooms come in within a minute, and never many at once.
+func TestDialLimitRush(t *testing.T) {
+	const rooms = 10_000
+	now := time.Now()
+	limit := newDialLimit()
+	var turns []time.Time
+	for range rooms {
+		turns = append(turns, limit.turn(now))
+	}
+	if last := turns[rooms-1].Sub(now); last > 50*time.Second {
+		t.Errorf("the last of %d dials after %v", rooms, last)
+	}
+	for i := range turns[:rooms-rushPerSecond-dialBurst] {
+		if within := turns[i+rushPerSecond+dialBurst].Sub(turns[i]); within < time.Second {
+			t.Fatalf("turns %d and %d more are within %v", i, rushPerSecond+dialBurst, within)
+		}
+	}
+}
+
 func TestDialLimitLetsGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limit := newDialLimit()

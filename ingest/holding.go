@@ -119,6 +119,7 @@ func (i *Ingester) hold(ctx context.Context, h *holding) {
 	defer cancel()
 	if err := i.o.Lives.Release(releasing, live.ID, live.Epoch, last); err != nil {
 		logger.Warn("the row could not be given back; its lease ends by itself", "err", err)
+		i.doubt()
 	}
 }
 

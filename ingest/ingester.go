@@ -66,6 +66,7 @@ type Ingester struct {
 	ended    chan *holding  // holdings whose room has returned
 	ready    atomic.Bool    // the last poll of lives succeeded
 	changes  pendingChanges // room states on their way to live_state
+	doubtful atomic.Int64   // until when lives is polled in any case, in Unix ns
 
 	// For people who look.
 	activities activities
@@ -80,6 +81,8 @@ type Ingester struct {
 	failed   error              // why Run must end
 
 	offeredAt time.Time // when rooms were last offered to others, or offers taken back
+	polled    time.Time // when lives was last polled
+	workers   []string  // who there was then, as News tells it
 }
 
 // NewIngester makes an Ingester; nothing runs before Run.
@@ -153,6 +156,7 @@ func (i *Ingester) Run(taking, working context.Context) error {
 // claimRooms claims and closes rooms until taking is done, Run must end, or the
 // loader has failed, with the error that it answers.
 func (i *Ingester) claimRooms(taking context.Context, loaded <-chan error) error {
+	i.doubt()
 	i.poll(taking)
 	return i.keepPolling(taking, loaded, func() bool { return i.failed == nil })
 }
@@ -195,7 +199,7 @@ func (i *Ingester) keepPolling(ctx context.Context, loaded <-chan error, reason 
 		case <-i.wake:
 			i.poll(ctx)
 		case <-poll.C:
-			i.poll(ctx)
+			i.glance(ctx)
 		}
 	}
 	return nil
@@ -204,10 +208,14 @@ func (i *Ingester) keepPolling(ctx context.Context, loaded <-chan error, reason 
 // poll is one look at lives: states are told, unwanted rooms closed, due ones
 // claimed, those beyond the fair share given to others.
 func (i *Ingester) poll(ctx context.Context) {
+	i.polled = time.Now()
 	i.coverage.retry()
 	err := errors.Join(i.takeOver(ctx), i.tellStates(ctx), i.closeUnwanted(ctx))
 	if err == nil {
 		err = i.share(ctx)
+	}
+	if err != nil {
+		i.doubt()
 	}
 	was := i.ready.Swap(err == nil)
 	switch {
@@ -252,7 +260,8 @@ func (i *Ingester) capacity() int {
 	return i.o.MaxRooms
 }
 
-// heldBack says why no room may be held now, nil when they may.
+// heldBack says why no room may be held now, nil when they may. It depends on
+// whether they were held back before.
 func (i *Ingester) heldBack() error {
 	bound := i.o.SpoolBytes
 	if bound == 0 {
@@ -262,9 +271,9 @@ func (i *Ingester) heldBack() error {
 	waiting := stats.Active.Bytes + stats.Sealed.Bytes
 	switch {
 	case waiting >= bound/10*9:
-		i.paused = errSpoolFull
+		return errSpoolFull
 	case waiting <= bound/10*7:
-		i.paused = nil
+		return nil
 	}
 	return i.paused
 }

@@ -63,6 +63,7 @@ type Lives struct {
 	lease    time.Duration
 	logger   *slog.Logger
 	session  atomic.Pointer[pgx.Conn] // from Register, which opens it, to Listen, which serves it
+	told     atomic.Bool              // notifications come in
 	releases releases
 }
 

@@ -56,11 +56,17 @@ func (l *Lives) listen(ctx context.Context, connected, wake func()) error {
 	}
 	defer l.hangUp(ctx, conn)
 	connected()
+	defer l.told.Store(false)
+	if err := l.prove(ctx); err != nil {
+		return err
+	}
 	for {
 		waiting, cancel := context.WithTimeout(ctx, listenCheck)
-		_, err := conn.WaitForNotification(waiting)
+		notification, err := conn.WaitForNotification(waiting)
 		cancel()
 		switch {
+		case err == nil && notification.Payload != "":
+			l.told.Store(l.told.Load() || notification.Payload == l.instance)
 		case err == nil:
 			wake()
 		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
@@ -72,6 +78,18 @@ func (l *Lives) listen(ctx context.Context, connected, wake func()) error {
 		}
 	}
 }
+
+// prove sends a notification for itself: not every LISTEN that succeeds is heard
+// of again, through a pooler for example.
+func (l *Lives) prove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := l.pool.Exec(ctx, "SELECT pg_notify('lives', $1)", l.instance)
+	return err
+}
+
+// Told says whether changes of lives are known to be told at once.
+func (l *Lives) Told() bool { return l.told.Load() }
 
 // connect opens a connection that listens. While it is open nobody else can
 // lock the worker's name; alone says that nobody else had.

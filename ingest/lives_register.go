@@ -89,10 +89,11 @@ func (l *Lives) register(ctx context.Context, capacity int, alone bool) error {
 }
 
 // Unregister ends the registration, so that the others share the rooms among
-// themselves at once.
+// themselves at once. While a slot could not be given back it is left to end by
+// itself: then they see that its owner has died.
 func (l *Lives) Unregister(ctx context.Context) error {
 	return l.call(ctx, "ending the registration of the worker", func(ctx context.Context) error {
-		_, err := l.pool.Exec(ctx, "DELETE FROM workers WHERE name = $1 AND instance = $2", l.worker, l.instance)
+		_, err := l.pool.Exec(ctx, "DELETE FROM workers WHERE name = $1 AND instance = $2 AND NOT EXISTS (SELECT FROM live_state WHERE owner = $1)", l.worker, l.instance)
 		if err != nil {
 			return err
 		}

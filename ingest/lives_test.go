@@ -311,6 +311,9 @@ func TestListen(t *testing.T) {
 	wake("when it listens")
 	execute(t, l, "INSERT INTO lives (live_id) VALUES ('a'), ('b')")
 	wake("by an insert")
+	if !l.Told() {
+		t.Error("notifications come, and it is not known")
+	}
 	execute(t, l, "UPDATE lives SET enabled = false WHERE live_id = 'a'")
 	wake("by an update")
 	execute(t, l, "DELETE FROM lives WHERE live_id = 'a'")
@@ -319,6 +322,11 @@ func TestListen(t *testing.T) {
 	wake("when it listens again")
 	execute(t, l, "INSERT INTO lives (live_id) VALUES ('c')")
 	wake("by an insert after that")
+	cancel()
+	listening.Wait()
+	if l.Told() {
+		t.Error("nobody listens any more, and it is not known")
+	}
 }
 
 func TestOpenLivesErrors(t *testing.T) {

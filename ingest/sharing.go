@@ -18,9 +18,9 @@ const offerTime = 5 * time.Second
 func (i *Ingester) share(ctx context.Context) error {
 	i.offered = 0
 	before := i.paused
-	if err := i.heldBack(); err != nil {
+	if i.paused = i.heldBack(); i.paused != nil {
 		for _, h := range i.holdings {
-			h.leave(err)
+			h.leave(i.paused)
 		}
 	}
 	if i.paused != before {

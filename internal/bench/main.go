@@ -29,7 +29,7 @@ import (
 )
 
 // benchmarks are all there are.
-var benchmarks = []benchmark{decodeBenchmark, spoolBenchmark, insertBenchmark}
+var benchmarks = []benchmark{decodeBenchmark, spoolBenchmark, insertBenchmark, endToEndBenchmark, roomsBenchmark, claimsBenchmark, queriesBenchmark}
 
 // benchmark is one line of the list: what it is called and how it is run.
 type benchmark struct {
@@ -41,11 +41,12 @@ type benchmark struct {
 
 // bench is what a benchmark is given, and takes its results.
 type bench struct {
-	full    bool   // the long form
-	dir     string // a folder of its own, removed afterwards
-	log     *slog.Logger
-	engine  string // ClickHouse's version, when one took part; see startEngine
-	results []result
+	full     bool   // the long form
+	comments uint64 // in the database of the queries; 0: as many as the form has
+	dir      string // a folder of its own, removed afterwards
+	log      *slog.Logger
+	engine   string // ClickHouse's version, when one took part; see startEngine
+	results  []result
 
 	benchmark
 }
@@ -73,13 +74,14 @@ func (b *bench) report(r result) {
 
 // options are the command line.
 type options struct {
-	Full   bool     `help:"All benchmarks, in their long form: an hour at most."`
-	Only   []string `help:"Only these." placeholder:"NAME,…"`
-	List   bool     `help:"Tell the benchmarks and end."`
-	JSON   bool     `name:"json" help:"Print the results as JSON, one a line."`
-	Frames string   `help:"Write the frames that are measured to a file, one a line in base64, for other programs to decode, and end: see peers." placeholder:"FILE"`
-	CPU    string   `name:"cpuprofile" help:"Write a CPU profile of this process to a file." placeholder:"FILE"`
-	Write  bool     `help:"Write the results to docs/performance.md; what was not measured stays as it is there."`
+	Full     bool     `help:"All benchmarks, in their long form: an hour at most."`
+	Comments uint64   `help:"How many comments the database of the queries has; 0: a million, or 100 million in the long form."`
+	Only     []string `help:"Only these." placeholder:"NAME,…"`
+	List     bool     `help:"Tell the benchmarks and end."`
+	JSON     bool     `name:"json" help:"Print the results as JSON, one a line."`
+	Frames   string   `help:"Write the frames that are measured to a file, one a line in base64, for other programs to decode, and end: see peers." placeholder:"FILE"`
+	CPU      string   `name:"cpuprofile" help:"Write a CPU profile of this process to a file." placeholder:"FILE"`
+	Write    bool     `help:"Write the results to docs/performance.md; what was not measured stays as it is there."`
 }
 
 func main() {
@@ -127,7 +129,7 @@ func run(ctx context.Context, o *options) error {
 			break
 		}
 		fmt.Fprintln(os.Stderr, "measuring", bm.name)
-		b := &bench{full: o.Full, log: logger, benchmark: bm}
+		b := &bench{full: o.Full, comments: o.Comments, log: logger, benchmark: bm}
 		if err := b.measure(ctx); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", bm.name, err))
 		}

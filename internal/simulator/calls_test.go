@@ -43,7 +43,7 @@ func TestCallLogForgetsTheOldest(t *testing.T) {
 func TestRemoteCallers(t *testing.T) {
 	t.Parallel()
 	s, liveID := startLive(t, Options{Seed: 1, Trace: true})
-	remote, ctx := Client{s.URL()}, t.Context()
+	remote, ctx := Client{URL: s.URL()}, t.Context()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -100,7 +100,7 @@ func TestRemoteCallers(t *testing.T) {
 func TestRefusedConnections(t *testing.T) {
 	t.Parallel()
 	s, liveID := startLive(t, Options{Seed: 1})
-	remote := Client{s.URL()}
+	remote := Client{URL: s.URL()}
 	if err := remote.RefuseConnections(t.Context(), 200*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}

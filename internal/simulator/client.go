@@ -3,6 +3,7 @@ package simulator
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -20,6 +21,9 @@ import (
 type Client struct {
 	// URL is the simulator's, such as "http://127.0.0.1:8800".
 	URL string
+	// HTTP makes the calls; nil: http.DefaultClient. A simulator with TLS wants one
+	// that trusts its Certificate.
+	HTTP *http.Client
 }
 
 // Live begins a broadcast in rooms that have none.
@@ -209,7 +213,7 @@ func (c Client) call(ctx context.Context, method, path string, with any, read fu
 	if err != nil {
 		return fmt.Errorf("asking the simulator: %w", err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := cmp.Or(c.HTTP, http.DefaultClient).Do(request)
 	if err != nil {
 		return fmt.Errorf("asking the simulator: %w", err)
 	}

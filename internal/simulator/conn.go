@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"cmp"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -305,8 +304,8 @@ func (c *conn) writeFrame(f *frame) bool {
 	if f.then == goodbye {
 		bye := websocket.FormatCloseMessage(cmp.Or(f.code, websocket.CloseNormalClosure), "")
 		_ = c.socket.WriteControl(websocket.CloseMessage, bye, time.Now().Add(patience))
-	} else if tcp, ok := c.socket.NetConn().(*net.TCPConn); ok {
-		_ = tcp.CloseWrite()
+	} else if stream, ok := c.socket.NetConn().(interface{ CloseWrite() error }); ok { // TCP and TLS
+		_ = stream.CloseWrite()
 	}
 	return false
 }

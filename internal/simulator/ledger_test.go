@@ -159,7 +159,7 @@ func TestControl(t *testing.T) {
 		t.Errorf("stats %+v", stats)
 	}
 
-	ledger, err := Client{s.URL()}.Ledger(t.Context())
+	ledger, err := Client{URL: s.URL()}.Ledger(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestControlRefuses(t *testing.T) {
 			t.Errorf("%s: %s, want %d", name, response.Status, test.status)
 		}
 	}
-	if _, err := (Client{s.URL() + "/u"}).Ledger(t.Context()); err == nil {
+	if _, err := (Client{URL: s.URL() + "/u"}).Ledger(t.Context()); err == nil {
 		t.Error("a page was taken for a ledger")
 	}
 }

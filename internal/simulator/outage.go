@@ -32,7 +32,7 @@ func (s *Simulator) RefuseConnections(during time.Duration) error {
 func (s *Simulator) serve(listener net.Listener) error {
 	for {
 		served := make(chan error, 1)
-		go func() { served <- s.server.Serve(listener) }() // waited for on both ways
+		go func() { served <- s.serveOn(listener) }() // waited for on both ways
 		var during time.Duration
 		select {
 		case err := <-served:

@@ -127,7 +127,8 @@ func (s *Simulator) servePage(w http.ResponseWriter, r *http.Request) {
 	v := s.judge(r, CallPage, liveID, room, room.truth())
 	if v.answer.LoginPage {
 		// Another name of this host is another host.
-		http.Redirect(w, r, "http://localhost"+s.url[strings.LastIndexByte(s.url, ':'):]+"/login", http.StatusFound)
+		scheme, _, _ := strings.Cut(s.url, ":")
+		http.Redirect(w, r, scheme+"://localhost"+s.url[strings.LastIndexByte(s.url, ':'):]+"/login", http.StatusFound)
 		return
 	}
 	setCookies(w, r)

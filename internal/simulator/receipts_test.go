@@ -61,7 +61,7 @@ func TestConfirmKnowsWhatWasNotRead(t *testing.T) {
 	if unknown := s.Stats().Unknown; unknown < 10 {
 		t.Errorf("of %d frames it is not known whether they were read", unknown)
 	}
-	ledger, err := Client{s.URL()}.Ledger(t.Context())
+	ledger, err := Client{URL: s.URL()}.Ledger(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

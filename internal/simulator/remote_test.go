@@ -15,7 +15,7 @@ import (
 func TestAllRoomsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{Seed: 1, PushEvery: 100 * time.Millisecond})
-	remote, ctx := Client{s.URL() + "/"}, t.Context()
+	remote, ctx := Client{URL: s.URL() + "/"}, t.Context()
 	const rooms = 40
 	for i := range rooms {
 		if err := remote.AddRoom(ctx, LiveID(1, i), RoomOptions{Rate: 10}); err != nil {
@@ -86,7 +86,7 @@ func TestAllRoomsAtOnce(t *testing.T) {
 func TestClientSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	s, liveID := startLive(t, Options{Seed: 1})
-	remote := Client{s.URL()}
+	remote := Client{URL: s.URL()}
 	for want, err := range map[string]error{
 		"no such room": remote.Cut(t.Context(), "nobody"),
 		"close code":   remote.CloseSockets(t.Context(), "", 1006),

@@ -31,6 +31,8 @@ type room struct {
 	renewals  map[string]uint64 // of the tokens of the current broadcast, by account
 	last      time.Time         // of the last push: the next one is later
 	conns     map[*conn]bool    // that have entered
+	repeated  uint64            // frames of Options.Repeat that were pushed
+	owed      float64           // of them, the fraction left from earlier pushes
 	recalled  time.Time         // when comments were last recalled
 	running   bool              // run is, or is about to be
 	thawed    chan struct{}     // nil unless half open; closed when that is over
@@ -218,6 +220,12 @@ func (r *room) push(every time.Duration) (time.Duration, bool) {
 	}
 	if r.faults.Burst > 0 {
 		rate *= r.faults.Burst
+	}
+	if len(r.simulator.options.Repeat) > 0 {
+		for _, f := range r.repeat(every, rate) {
+			r.tell(f)
+		}
+		return every, true
 	}
 	frames, interval, err := r.generator.next(every, rate)
 	if err != nil {

@@ -51,6 +51,12 @@ type Options struct {
 	// it from what was only written: it pings them after their frames, and a
 	// client answers a ping when it asks for what comes after it.
 	Confirm bool
+	// TLS serves https and wss, with a certificate of its own; see Certificate.
+	TLS bool
+	// Repeat are envelopes that every room pushes again and again, in turn, each
+	// with the time it is sent at; Rate then counts frames. For measuring: nothing
+	// is invented meanwhile. The ledger does not know their rows.
+	Repeat [][]byte
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -64,6 +70,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxReconnect < o.MinReconnect {
 		return o, errors.New("the window for reconnects of a simulator ends before it begins")
+	}
+	if len(o.Repeat) > 0 && o.Confirm {
+		return o, errRepeatConfirm
+	}
+	if err := checkRepeated(o.Repeat); err != nil {
+		return o, err
 	}
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
@@ -89,6 +101,7 @@ type Simulator struct {
 	ledger   *Ledger
 	crowd    []*person
 	url      string
+	trusted  []byte // the certificate's PEM; nil without Options.TLS
 	server   *http.Server
 	upgrader websocket.Upgrader
 
@@ -156,6 +169,12 @@ func Start(ctx context.Context, options Options) (*Simulator, error) {
 		ReadHeaderTimeout: patience,
 		BaseContext:       func(net.Listener) context.Context { return s.ctx },
 	}
+	if options.TLS {
+		if err := s.secure(); err != nil {
+			s.cancel()
+			return nil, errors.Join(fmt.Errorf("starting the simulator: %w", err), listener.Close())
+		}
+	}
 	s.work.Go(func() {
 		if err := s.serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			options.Logger.Error("the simulator stopped serving", "error", err)
@@ -170,6 +189,9 @@ func Start(ctx context.Context, options Options) (*Simulator, error) {
 
 // URL is the base of all pages and calls, such as "http://127.0.0.1:8080".
 func (s *Simulator) URL() string { return s.url }
+
+// Certificate is what clients must trust, in PEM; nil without Options.TLS.
+func (s *Simulator) Certificate() []byte { return s.trusted }
 
 // Ledger is what was sent so far; it goes on growing.
 func (s *Simulator) Ledger() *Ledger { return s.ledger }

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"kslive/internal/chdb"
+)
+
+var queriesBenchmark = benchmark{
+	name: "queries",
+	about: "Each panel of the Grafana dashboards, over the time range that it opens with, on a database that `make seed` has filled " +
+		"(`--comments`); the measurement is that of `make panels`.",
+	run: runQueries,
+}
+
+func runQueries(ctx context.Context, b *bench) (err error) {
+	comments, times := b.comments, 5
+	if comments == 0 && b.full {
+		comments = 100_000_000
+	}
+	comments = cmp.Or(comments, 1_000_000)
+	engine, err := chdb.Start(ctx, chdb.Options{DataDir: filepath.Join(b.dir, "clickhouse"), Logger: b.log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	seed := filepath.Join(b.dir, "seed")
+	if _, err := b.command(ctx, "", "go", "build", "-o", seed, "./internal/seed"); err != nil {
+		return err
+	}
+	began := time.Now()
+	count := func(n uint64) string { return strconv.FormatUint(n, 10) }
+	_, err = b.command(ctx, "", seed, "--clickhouse", engine.DSN(), "--comments", count(comments), "--ticks", count(comments/20),
+		"--lives", count(max(100, comments/100_000)), "--days=90", "--optimize")
+	if err != nil {
+		return err
+	}
+	b.report(result{What: fmt.Sprintf("%d comments, filling the database", comments), Value: time.Since(began).Seconds(), Unit: "s"})
+	said, err := b.command(ctx, "deploy/grafana/check", "go", "test", "-run=^$", "-bench=Panels", fmt.Sprintf("-benchtime=%dx", times), "-timeout=2h",
+		"-clickhouse", engine.DSN(), "-until", time.Now().UTC().Truncate(24*time.Hour).Format(time.RFC3339))
+	if err != nil {
+		return err
+	}
+	return b.reportPanels(comments, said)
+}
+
+// command runs a program and answers what it prints.
+func (b *bench) command(ctx context.Context, dir, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("running %s: %w: %s", filepath.Base(name), err, output[max(0, len(output)-1000):])
+	}
+	return string(output), nil
+}
+
+// panel is what one took, in ms.
+type panel struct {
+	name     string
+	p50, p95 float64
+}
+
+// reportPanels reports what the benchmark of the panels printed.
+func (b *bench) reportPanels(comments uint64, said string) error {
+	var panels []panel
+	for line := range strings.Lines(said) {
+		name, figures, ok := strings.Cut(line, "\t")
+		if name, ok = strings.CutPrefix(strings.TrimSpace(name), "BenchmarkPanels/"); !ok || figures == "" {
+			continue
+		}
+		if cut := strings.LastIndexByte(name, '-'); cut > 0 {
+			name = name[:cut] // the number of cores
+		}
+		p := panel{name: strings.ReplaceAll(name, "_", " ")}
+		fields := strings.Fields(figures)
+		for i := 1; i+1 < len(fields); i += 2 {
+			value, err := strconv.ParseFloat(fields[i], 64)
+			switch {
+			case err != nil:
+				return fmt.Errorf("reading what the panels took: %q", line)
+			case fields[i+1] == "p50-ms":
+				p.p50 = value
+			case fields[i+1] == "p95-ms":
+				p.p95 = value
+			}
+		}
+		panels = append(panels, p)
+	}
+	if len(panels) == 0 {
+		return fmt.Errorf("no panel was measured: %s", said)
+	}
+	slices.SortFunc(panels, func(a, b panel) int { return cmp.Compare(b.p50, a.p50) })
+	b.report(result{
+		What: fmt.Sprintf("%d comments, median of %d panels and variables", comments, len(panels)), Value: panels[len(panels)/2].p50, Unit: "ms",
+		Note: "p50 of each",
+	})
+	for _, p := range panels[:min(5, len(panels))] {
+		b.report(result{What: fmt.Sprintf("%d comments, slowest: %s", comments, p.name), Value: p.p50, Unit: "ms", Note: fmt.Sprintf("p95 %s ms", figure(p.p95))})
+	}
+	return nil
+}
