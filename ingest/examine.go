@@ -27,7 +27,7 @@ func ExaminePostgres(ctx context.Context, url string) (f PostgresFacts, err erro
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		// Its own words can hold the password, if the URL is oddly written.
-		return f, errors.New("Postgres cannot be connected to")
+		return f, errors.New("no connection to Postgres")
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	f.Rooms, f.Workers = -1, -1

@@ -279,8 +279,8 @@ func (i *Ingester) heldBack() error {
 }
 
 // renew prolongs the registration and the leases. One that was not prolonged is
-// trusted for as long as it was: its row may have been locked for a moment, and
-// the next poll tells which are lost.
+// trusted for as long as it was: its row may have been locked for a moment. A
+// poll tells which are lost.
 func (i *Ingester) renew(ctx context.Context) {
 	held := i.epochs((*holding).owned)
 	kept, trustedUntil, err := i.o.Lives.Renew(ctx, held, i.capacity())
@@ -292,6 +292,9 @@ func (i *Ingester) renew(ctx context.Context) {
 	}
 	for _, id := range kept {
 		i.holdings[id].trust(trustedUntil)
+	}
+	if err == nil && len(kept) < len(held) {
+		i.wakeUp()
 	}
 }
 

@@ -76,8 +76,9 @@ type panel struct {
 func (b *bench) reportPanels(comments uint64, said string) error {
 	var panels []panel
 	for line := range strings.Lines(said) {
-		name, figures, ok := strings.Cut(line, "\t")
-		if name, ok = strings.CutPrefix(strings.TrimSpace(name), "BenchmarkPanels/"); !ok || figures == "" {
+		name, figures, _ := strings.Cut(line, "\t")
+		name, ok := strings.CutPrefix(strings.TrimSpace(name), "BenchmarkPanels/")
+		if !ok || figures == "" {
 			continue
 		}
 		if cut := strings.LastIndexByte(name, '-'); cut > 0 {
