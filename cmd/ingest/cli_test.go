@@ -126,10 +126,11 @@ func TestImports(t *testing.T) {
 		"ingest":             {"ingest/gunzip", "ingest/spool", "schema", "proto", "pgx", "clickhouse-go", "websocket"},
 		"internal/chdb":      {},
 		"internal/console":   {"ingest", "schema"},
+		"internal/corpus":    {"proto"},
 		"internal/pgembed":   {"pgx"}, // to wait for its server and make the database
 		"internal/simulator": {"schema", "proto", "websocket"},
 		"internal/faults":    {"ingest", "ingest/spool", "schema", "proto", "pgx", "internal/simulator"}, // never shipped
-		"cmd/ingest":         {"ingest", "ingest/spool", "schema", "proto", "migrations", "internal/chdb", "internal/pgembed", "internal/simulator", "internal/console"},
+		"cmd/ingest":         {"ingest", "ingest/spool", "schema", "proto", "migrations", "internal/chdb", "internal/pgembed", "internal/simulator", "internal/console", "internal/corpus"},
 
 		"internal/conformance": {"proto", "websocket", "internal/simulator"}, // never shipped
 	}
