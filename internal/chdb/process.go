@@ -19,8 +19,9 @@ import (
 	"time"
 )
 
-// stopTime is how long a child may take to stop before it is killed.
-const stopTime = drainTime + killTime + 3*time.Second
+// stopTime is how long a child may take to stop before it is killed: its queries, and then
+// hundreds of tables on a busy machine.
+const stopTime = drainTime + killTime + 20*time.Second
 
 // process is one child.
 type process struct {
