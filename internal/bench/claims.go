@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kslive/ingest"
+	"kslive/internal/process"
 	"kslive/migrations"
 )
 
@@ -122,7 +123,7 @@ func (s *stage) call(ctx context.Context, database string, do func() error) (c c
 	if err != nil {
 		return c, err
 	}
-	cpu, err := familyCPU(s.postgres.Pid())
+	cpu, err := process.FamilyCPU(s.postgres.Pid())
 	if err != nil {
 		return c, err
 	}
@@ -131,7 +132,7 @@ func (s *stage) call(ctx context.Context, database string, do func() error) (c c
 		return c, err
 	}
 	c.wall = time.Since(began)
-	after, err := familyCPU(s.postgres.Pid())
+	after, err := process.FamilyCPU(s.postgres.Pid())
 	if err != nil {
 		return c, err
 	}
@@ -167,14 +168,14 @@ func (s *stage) claimRest(ctx context.Context, lives int, lasts time.Duration) (
 	if err := errors.Join(s.execute(ctx, "kslive", "CREATE DATABASE "+database), s.migrate(ctx, database)); err != nil {
 		return err
 	}
-	var workers []*process
+	var workers []*process.Process
 	defer func() {
 		for _, w := range workers {
-			w.kill()
+			w.Kill()
 		}
 	}()
 	for i := range claimWorkers {
-		w, err := startProcess(s.binary, fmt.Sprint("worker", i), nil, "run",
+		w, err := s.program.Start(fmt.Sprint("worker", i), "run",
 			"--data-dir", filepath.Join(s.b.dir, fmt.Sprint("worker", i)), fmt.Sprint("--worker=worker", i), "--kuaishou-url=http://127.0.0.1:9",
 			"--postgres", onDatabase(s.postgres.URL(), database), "--clickhouse", s.clickhouse.DSN(), "--no-migrate",
 			"--http-listen=", "--page-interval=1h", "--max-rooms", strconv.Itoa(lives), "--log-level=warn")
@@ -184,11 +185,11 @@ func (s *stage) claimRest(ctx context.Context, lives int, lasts time.Duration) (
 		workers = append(workers, w)
 	}
 	wait := func(what, sql string, want int) error {
-		return until(ctx, patience, time.Second, what, func() (bool, error) {
+		return process.Until(ctx, patience, time.Second, what, func() (bool, error) {
 			var n int
 			err := s.lookUp(ctx, database, sql, &n)
 			for _, w := range workers {
-				err = errors.Join(err, w.alive())
+				err = errors.Join(err, w.Alive())
 			}
 			return n >= want, err
 		})
@@ -216,7 +217,7 @@ func (s *stage) migrate(ctx context.Context, database string) error {
 // measureRest measures what Postgres does for a while.
 func (s *stage) measureRest(ctx context.Context, database string, lives int, lasts time.Duration) error {
 	// For two leases from its start on a worker is in doubt.
-	if err := pause(ctx, 90*time.Second); err != nil {
+	if err := process.Pause(ctx, 90*time.Second); err != nil {
 		return err
 	}
 	var updated, hot, dead [2]int64
@@ -225,7 +226,7 @@ func (s *stage) measureRest(ctx context.Context, database string, lives int, las
 	if err := look(0); err != nil {
 		return err
 	}
-	took, err := s.call(ctx, database, func() error { return pause(ctx, lasts) })
+	took, err := s.call(ctx, database, func() error { return process.Pause(ctx, lasts) })
 	if err != nil {
 		return err
 	}

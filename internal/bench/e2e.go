@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"kslive/internal/process"
 )
 
 var endToEndBenchmark = benchmark{
@@ -83,7 +85,7 @@ func (s *stage) endToEnd(ctx context.Context, p setting) (spent float64, err err
 	if _, err := s.watch(ctx); err != nil {
 		return 0, err
 	}
-	if err := pause(ctx, 5*time.Second); err != nil {
+	if err := process.Pause(ctx, 5*time.Second); err != nil {
 		return 0, err
 	}
 	l, err := s.load(ctx, p.lasts)
@@ -118,7 +120,7 @@ func (s *stage) load(ctx context.Context, lasts time.Duration) (l load, err erro
 	}
 	began := time.Now()
 	for now := before; time.Since(began) < lasts; {
-		if err := pause(ctx, time.Second); err != nil {
+		if err := process.Pause(ctx, time.Second); err != nil {
 			return l, err
 		}
 		if now, err = s.read(ctx); err != nil {
@@ -126,7 +128,7 @@ func (s *stage) load(ctx context.Context, lasts time.Duration) (l load, err erro
 		}
 		l.behind = now.sum("ingest_spool_bytes")
 		l.spool = max(l.spool, l.behind)
-		memory, err := memoryOf(s.worker.pid())
+		memory, err := process.Memory(s.worker.PID())
 		if err != nil {
 			return l, err
 		}
@@ -159,8 +161,8 @@ func (s *stage) load(ctx context.Context, lasts time.Duration) (l load, err erro
 
 // cpu is the CPU time so far of the worker, ClickHouse and the simulator.
 func (s *stage) cpu() (times [3]time.Duration, err error) {
-	for i, pid := range []int{s.worker.pid(), s.clickhouse.Pid(), s.simulated.pid()} {
-		if times[i], err = processCPU(pid); err != nil {
+	for i, pid := range []int{s.worker.PID(), s.clickhouse.Pid(), s.simulated.PID()} {
+		if times[i], err = process.CPU(pid); err != nil {
 			return times, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"kslive/ingest"
 	"kslive/internal/chdb"
 	"kslive/internal/corpus"
+	"kslive/internal/process"
 	"kslive/migrations"
 	"kslive/schema"
 )
@@ -146,7 +147,7 @@ func (i *inserting) cost(ctx context.Context, insert func(context.Context, schem
 	if err != nil {
 		return cost, err
 	}
-	before, err := processCPU(i.engine.Pid())
+	before, err := process.CPU(i.engine.Pid())
 	if err != nil {
 		return cost, err
 	}
@@ -154,7 +155,7 @@ func (i *inserting) cost(ctx context.Context, insert func(context.Context, schem
 	if err != nil {
 		return cost, err
 	}
-	accepted, err := processCPU(i.engine.Pid())
+	accepted, err := process.CPU(i.engine.Pid())
 	if err != nil {
 		return cost, err
 	}
@@ -165,7 +166,7 @@ func (i *inserting) cost(ctx context.Context, insert func(context.Context, schem
 	if err := i.each(func(_ string, rows schema.Rows) error { return i.exec(ctx, "OPTIMIZE TABLE "+rows.Name+" FINAL") }); err != nil {
 		return cost, err
 	}
-	merged, err := processCPU(i.engine.Pid())
+	merged, err := process.CPU(i.engine.Pid())
 	return insertCost{client: used.cpu, wall: used.wall, engine: accepted - before, merged: merged - before}, err
 }
 

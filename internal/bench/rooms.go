@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kslive/internal/process"
 	"kslive/internal/simulator"
 )
 
@@ -54,11 +55,11 @@ func (s *stage) idleRooms(ctx context.Context, rooms int, rest time.Duration) er
 	if err := s.play(ctx, rooms, true, []string{"--push-every=1h"}, nil); err != nil {
 		return err
 	}
-	base, err := memoryOf(s.worker.pid())
+	base, err := process.Memory(s.worker.PID())
 	if err != nil {
 		return err
 	}
-	before, err := processCPU(s.worker.pid())
+	before, err := process.CPU(s.worker.PID())
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func (s *stage) idleRooms(ctx context.Context, rooms int, rest time.Duration) er
 	if err != nil {
 		return err
 	}
-	after, err := processCPU(s.worker.pid())
+	after, err := process.CPU(s.worker.PID())
 	if err != nil {
 		return err
 	}
@@ -89,21 +90,21 @@ func (s *stage) idleRooms(ctx context.Context, rooms int, rest time.Duration) er
 
 // rest measures what the rooms cost when nothing happens.
 func (s *stage) rest(ctx context.Context, rooms int, base int64, lasts time.Duration) error {
-	if err := pause(ctx, 10*time.Second); err != nil { // what entering them has left behind
+	if err := process.Pause(ctx, 10*time.Second); err != nil { // what entering them has left behind
 		return err
 	}
-	before, err := processCPU(s.worker.pid())
+	before, err := process.CPU(s.worker.PID())
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, lasts); err != nil {
+	if err := process.Pause(ctx, lasts); err != nil {
 		return err
 	}
-	after, err := processCPU(s.worker.pid())
+	after, err := process.CPU(s.worker.PID())
 	if err != nil {
 		return err
 	}
-	memory, err := memoryOf(s.worker.pid())
+	memory, err := process.Memory(s.worker.PID())
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (s *stage) rest(ctx context.Context, rooms int, base int64, lasts time.Dura
 
 // endMany ends many rooms at once, and waits until the worker has given them back.
 func (s *stage) endMany(ctx context.Context, ending int) error {
-	before, err := processCPU(s.worker.pid())
+	before, err := process.CPU(s.worker.PID())
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (s *stage) endMany(ctx context.Context, ending int) error {
 		return err
 	}
 	ended := time.Since(began)
-	err = until(ctx, patience, 100*time.Millisecond, "the rooms that have ended are given back", func() (bool, error) {
+	err = process.Until(ctx, patience, 100*time.Millisecond, "the rooms that have ended are given back", func() (bool, error) {
 		var given int
 		err := s.lookUp(ctx, s.database, "SELECT count(*) FROM live_state WHERE state = 'ended' AND owner IS NULL", &given)
 		return given >= ending, err
@@ -137,7 +138,7 @@ func (s *stage) endMany(ctx context.Context, ending int) error {
 		return err
 	}
 	took := time.Since(began)
-	after, err := processCPU(s.worker.pid())
+	after, err := process.CPU(s.worker.PID())
 	if err != nil {
 		return err
 	}
@@ -152,7 +153,7 @@ func (s *stage) busyRooms(ctx context.Context, rooms int, lasts time.Duration) e
 	if err := s.play(ctx, rooms, true, []string{"--push-every=1s", "--rate=1"}, nil); err != nil {
 		return err
 	}
-	base, err := memoryOf(s.worker.pid())
+	base, err := process.Memory(s.worker.PID())
 	if err != nil {
 		return err
 	}
@@ -163,31 +164,31 @@ func (s *stage) busyRooms(ctx context.Context, rooms int, lasts time.Duration) e
 	if err := syscall.Kill(engine, syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("freezing ClickHouse: %w", err)
 	}
-	defer syscall.Kill(engine, syscall.SIGCONT)       // also when the work below fails
-	if err := pause(ctx, 5*time.Second); err != nil { // until the loader waits
+	defer syscall.Kill(engine, syscall.SIGCONT)               // also when the work below fails
+	if err := process.Pause(ctx, 5*time.Second); err != nil { // until the loader waits
 		return err
 	}
 	m, err := s.read(ctx)
 	if err != nil {
 		return err
 	}
-	before, err := processCPU(s.worker.pid())
+	before, err := process.CPU(s.worker.PID())
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	var peak int64
 	for time.Since(began) < lasts {
-		if err := pause(ctx, time.Second); err != nil {
+		if err := process.Pause(ctx, time.Second); err != nil {
 			return err
 		}
-		memory, err := memoryOf(s.worker.pid())
+		memory, err := process.Memory(s.worker.PID())
 		if err != nil {
 			return err
 		}
 		peak = max(peak, memory)
 	}
-	after, err := processCPU(s.worker.pid())
+	after, err := process.CPU(s.worker.PID())
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 
 	"kslive/internal/chdb"
 	"kslive/internal/pgembed"
+	"kslive/internal/process"
 	"kslive/internal/simulator"
 )
 
@@ -29,15 +30,14 @@ import (
 // databases of their own. It belongs to the benchmark's goroutine.
 type stage struct {
 	b          *bench
-	binary     string
+	program    process.Program
 	postgres   *pgembed.Cluster
 	clickhouse *chdb.Engine
 
 	kuaishou  simulator.Client // of the present play
-	simulated *process
+	simulated *process.Process
 	rooms     []string // live IDs
-	trust     []string // the worker's environment
-	worker    *process
+	worker    *process.Process
 	metrics   string // URL
 	database  string // in both engines
 	played    int
@@ -54,7 +54,7 @@ func (b *bench) openStage(ctx context.Context) (_ *stage, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if s.binary, err = b.build(ctx); err != nil {
+	if s.program, err = process.Build(ctx, b.dir); err != nil {
 		return nil, err
 	}
 	var starting errgroup.Group
@@ -75,9 +75,9 @@ func (b *bench) openStage(ctx context.Context) (_ *stage, err error) {
 
 // close ends everything; the benchmark's folder goes with it.
 func (s *stage) close() error {
-	for _, p := range []*process{s.worker, s.simulated} {
+	for _, p := range []*process.Process{s.worker, s.simulated} {
 		if p != nil {
-			p.kill()
+			p.Kill()
 		}
 	}
 	var errs []error
@@ -98,7 +98,7 @@ func (s *stage) play(ctx context.Context, rooms int, secure bool, simulate, run 
 	if err := s.makeDatabases(ctx); err != nil {
 		return err
 	}
-	if err := s.simulate(rooms, secure, simulate); err != nil {
+	if err := s.simulate(ctx, rooms, secure, simulate); err != nil {
 		return err
 	}
 	address, err := freeAddress()
@@ -106,7 +106,7 @@ func (s *stage) play(ctx context.Context, rooms int, secure bool, simulate, run 
 		return err
 	}
 	s.metrics = "http://" + address + "/metrics"
-	s.worker, err = startProcess(s.binary, "run", s.trust, append([]string{
+	s.worker, err = s.program.Start("run", append([]string{
 		"run", "--data-dir", filepath.Join(s.b.dir, s.database), "--worker=bench", "--kuaishou-url", s.kuaishou.URL,
 		"--postgres", onDatabase(s.postgres.URL(), s.database), "--clickhouse", onDatabase(s.clickhouse.DSN(), s.database),
 		"--http-listen", address, "--page-interval=-1s", "--resolvers=livedetail", "--max-rooms", strconv.Itoa(rooms + 100), "--handover-timeout=0",
@@ -115,10 +115,10 @@ func (s *stage) play(ctx context.Context, rooms int, secure bool, simulate, run 
 	if err != nil {
 		return err
 	}
-	return until(ctx, patience, 100*time.Millisecond, "the worker claims rooms", func() (bool, error) {
+	return process.Until(ctx, patience, 100*time.Millisecond, "the worker claims rooms", func() (bool, error) {
 		response, err := http.Get("http://" + address + "/readyz")
 		if err != nil {
-			return false, s.worker.alive()
+			return false, s.worker.Alive()
 		}
 		response.Body.Close()
 		return response.StatusCode == http.StatusOK, nil
@@ -126,18 +126,18 @@ func (s *stage) play(ctx context.Context, rooms int, secure bool, simulate, run 
 }
 
 // simulate starts the simulator.
-func (s *stage) simulate(rooms int, secure bool, args []string) (err error) {
+func (s *stage) simulate(ctx context.Context, rooms int, secure bool, args []string) (err error) {
 	const seed = 1
 	all := append([]string{"simulate", "--listen=127.0.0.1:0", "--corpus", "--seed", strconv.Itoa(seed), "--rooms", strconv.Itoa(rooms)}, args...)
 	certificate := filepath.Join(s.b.dir, "kuaishou.pem")
 	if secure {
 		all = append(all, "--tls-certificate", certificate)
 	}
-	if s.simulated, err = startProcess(s.binary, "simulate", nil, all...); err != nil {
+	if s.simulated, err = s.program.Start("simulate", all...); err != nil {
 		return err
 	}
-	s.kuaishou, s.trust, s.rooms = simulator.Client{}, nil, nil
-	if s.kuaishou.URL, err = s.simulated.setting("INGEST_KUAISHOU_URL"); err != nil {
+	s.kuaishou, s.program.Environment, s.rooms = simulator.Client{}, nil, nil
+	if s.kuaishou.URL, err = s.simulated.Setting(ctx, "INGEST_KUAISHOU_URL"); err != nil {
 		return err
 	}
 	for i := range rooms {
@@ -151,7 +151,7 @@ func (s *stage) simulate(rooms int, secure bool, args []string) (err error) {
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(trusted)
 		s.kuaishou.HTTP = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-		s.trust = []string{"SSL_CERT_FILE=" + certificate}
+		s.program.Environment = []string{"SSL_CERT_FILE=" + certificate}
 	}
 	return nil
 }
@@ -159,8 +159,8 @@ func (s *stage) simulate(rooms int, secure bool, args []string) (err error) {
 // strike ends the worker in order and the simulator at once, and drops what the
 // worker has stored.
 func (s *stage) strike(ctx context.Context) error {
-	errs := []error{s.worker.end()}
-	s.simulated.kill()
+	errs := []error{s.worker.End(ctx)}
+	s.simulated.Kill()
 	s.worker, s.simulated = nil, nil
 	_, err := s.ask(ctx, "DROP DATABASE "+s.database+" SYNC")
 	return errors.Join(append(errs, err, s.execute(ctx, "kslive", "DROP DATABASE "+s.database+" WITH (FORCE)"), os.RemoveAll(filepath.Join(s.b.dir, s.database)))...)
@@ -172,9 +172,9 @@ func (s *stage) watch(ctx context.Context) (took time.Duration, err error) {
 	if err := s.execute(ctx, s.database, "INSERT INTO lives (live_id) SELECT unnest($1::text[])", s.rooms); err != nil {
 		return 0, err
 	}
-	err = until(ctx, patience, 100*time.Millisecond, "every room is heard", func() (bool, error) {
+	err = process.Until(ctx, patience, 100*time.Millisecond, "every room is heard", func() (bool, error) {
 		stats, err := s.kuaishou.Stats(ctx)
-		return stats.Connections >= len(s.rooms), errors.Join(err, s.worker.alive())
+		return stats.Connections >= len(s.rooms), errors.Join(err, s.worker.Alive())
 	})
 	return time.Since(began), err
 }

@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"kslive/internal/process"
 )
 
 // usage is what something took: CPU time of all threads, the kernel's for them
@@ -44,35 +43,11 @@ func cpuOf(pids []int) (time.Duration, error) {
 	}
 	sum := time.Duration(own.Utime.Nano() + own.Stime.Nano())
 	for _, pid := range pids {
-		cpu, err := processCPU(pid)
+		cpu, err := process.CPU(pid)
 		if err != nil {
 			return 0, err
 		}
 		sum += cpu
-	}
-	return sum, nil
-}
-
-// processCPU is the CPU time of another process, to 10 ms. Linux only.
-func processCPU(pid int) (time.Duration, error) {
-	const tick = 10 * time.Millisecond // USER_HZ is 100 on every platform of Linux that Go runs on
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("reading the CPU time of process %d (Linux only): %w", pid, err)
-	}
-	_, rest, _ := strings.Cut(string(text), ") ") // the name may hold anything else
-	fields := strings.Fields(rest)
-	const utime, stime = 11, 12 // counted from the state
-	if len(fields) <= stime {
-		return 0, fmt.Errorf("the CPU time of process %d cannot be read: %s", pid, text)
-	}
-	var sum time.Duration
-	for _, field := range fields[utime : stime+1] {
-		ticks, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("the CPU time of process %d cannot be read: %w", pid, err)
-		}
-		sum += time.Duration(ticks) * tick
 	}
 	return sum, nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"kslive/internal/process"
 )
 
 // clickhouseScenarios break the store of rows. Where the engine itself can be
@@ -83,7 +85,7 @@ func (s *stage) during(ctx context.Context, d time.Duration, breaks, mend func()
 		return fmt.Errorf("breaking: %w", err)
 	}
 	s.injected++
-	paused := pause(ctx, d)
+	paused := process.Pause(ctx, d)
 	if err := mend(); err != nil {
 		return fmt.Errorf("mending: %w", err)
 	}
@@ -95,13 +97,13 @@ func (s *stage) during(ctx context.Context, d time.Duration, breaks, mend func()
 
 // shouted expects the log to say that somebody must act.
 func shouted(_ context.Context, s *stage) error {
-	s.expect(s.workers[0].child.said("ClickHouse refuses rows until somebody acts"), "the log does not say that somebody must act")
+	s.expect(s.workers[0].child.Said("ClickHouse refuses rows until somebody acts"), "the log does not say that somebody must act")
 	return nil
 }
 
 // clickhousePIDs are the processes of the engine.
 func (s *stage) clickhousePIDs(ctx context.Context) ([]int, error) {
-	return descendants(ctx, s.engines.child.pid(), "embedded-clickhouse")
+	return descendants(ctx, s.engines.child.PID(), "embedded-clickhouse")
 }
 
 func freezeEngine(ctx context.Context, s *stage) error {

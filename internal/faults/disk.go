@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"kslive/internal/process"
 )
 
 // fillSpool keeps ClickHouse away until rooms are closed.
@@ -18,7 +20,7 @@ func fillSpool(ctx context.Context, s *stage) error {
 	}
 	s.injected++
 	s.silences = append(s.silences, time.Now())
-	err := until(ctx, 10*time.Second, "live_status says that the spool is full", func() (bool, error) {
+	err := process.Until(ctx, 10*time.Second, time.Second, "live_status says that the spool is full", func() (bool, error) {
 		n, err := s.lookUp(ctx, "SELECT count(*)::text FROM live_status WHERE reason LIKE '%spool is full%'")
 		return n != "" && n != "0", err
 	})
@@ -52,7 +54,7 @@ func fillDisk(ctx context.Context, s *stage) error {
 	s.clickhouseProxy.close()
 	err := s.connected(ctx, 0)
 	s.injected++
-	s.expect(w.child.said("no space left on device"), "the log does not say that the disk is full")
+	s.expect(w.child.Said("no space left on device"), "the log does not say that the disk is full")
 	s.silences = append(s.silences, time.Now())
 	if err := errors.Join(err, s.clickhouseProxy.open()); err != nil {
 		return err
@@ -124,18 +126,16 @@ func startReadOnly(ctx context.Context, s *stage) error {
 }
 
 // refusedToStart expects a worker to end by itself with exit code 1 and words.
-func (s *stage) refusedToStart(ctx context.Context, c *child, words string) error {
+func (s *stage) refusedToStart(ctx context.Context, c *process.Process, words string) error {
 	refusing, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	select {
-	case <-c.ended:
-	case <-refusing.Done():
-		s.expect(false, "%s did not refuse to start", c.name)
-		c.kill()
+	if err := c.Wait(refusing); err == nil || c.Running() {
+		s.expect(false, "%s did not refuse to start", c.Name())
+		c.Kill()
 		return ctx.Err()
 	}
-	s.expect(c.cmd.ProcessState.ExitCode() == 1, "%s ended with code %d, not 1", c.name, c.cmd.ProcessState.ExitCode())
-	s.expect(c.said(words), "%s does not say %q when it refuses to start; see %s", c.name, words, c.log)
+	s.expect(c.ExitCode() == 1, "%s ended with code %d, not 1", c.Name(), c.ExitCode())
+	s.expect(c.Said(words), "%s does not say %q when it refuses to start; see %s", c.Name(), words, c.Log())
 	return nil
 }
 

@@ -15,35 +15,36 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"kslive/internal/process"
 )
 
 // engines are the two real databases that all scenarios of a run share. Each
 // scenario has a database of its own in both.
 type engines struct {
-	child      *child
+	child      *process.Process
 	postgres   *url.URL // secret
 	clickhouse *url.URL // secret
 }
 
-func startEngines(p program, dataDir string) (*engines, error) {
-	c, err := p.start("engines", "engines", "--no-migrate", "--data-dir", dataDir)
+func startEngines(ctx context.Context, p process.Program, dataDir string) (*engines, error) {
+	c, err := p.Start("engines", "engines", "--no-migrate", "--data-dir", dataDir)
 	if err != nil {
 		return nil, err
 	}
 	e := &engines{child: c}
-	// In the order in which they are said.
 	for _, engine := range []struct {
 		key string
 		at  **url.URL
 	}{{"INGEST_POSTGRES", &e.postgres}, {"INGEST_CLICKHOUSE", &e.clickhouse}} {
-		value, err := c.setting(engine.key)
+		value, err := c.Setting(ctx, engine.key)
 		if err == nil {
 			if *engine.at, err = url.Parse(value); err != nil {
 				err = errors.New("the engines said a URL that cannot be read")
 			}
 		}
 		if err != nil {
-			c.kill()
+			c.Kill()
 			return nil, err
 		}
 	}
@@ -127,7 +128,7 @@ func (d *databases) connect(ctx context.Context, database string, use func(conte
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	var conn *pgx.Conn
-	err := until(ctx, askTime, "Postgres takes connections", func() (ok bool, err error) {
+	err := process.Until(ctx, askTime, time.Second, "Postgres takes connections", func() (ok bool, err error) {
 		conn, err = pgx.Connect(ctx, at(d.engines.postgres, d.engines.postgres.Host, database))
 		return err == nil, err
 	})

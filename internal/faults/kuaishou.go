@@ -3,33 +3,32 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strconv"
 
+	"kslive/internal/process"
 	"kslive/internal/simulator"
 )
 
 // kuaishou is `ingest simulate` in a process of its own, steered by HTTP.
 type kuaishou struct {
 	simulator.Client
-	child *child
+	child *process.Process
 	rooms []string // live IDs
 }
 
 // startKuaishou starts a simulator whose heartbeats are short, so that silence
 // is noticed after 5 s, and that has clients confirm what they have read.
-func startKuaishou(p program, seed uint64, rooms int, rate float64) (*kuaishou, error) {
-	c, err := p.start("kuaishou", "simulate", "--listen=127.0.0.1:0", "--heartbeat=2s", "--push-every=500ms", "--confirm",
+func startKuaishou(ctx context.Context, p process.Program, seed uint64, rooms int, rate float64) (*kuaishou, error) {
+	c, err := p.Start("kuaishou", "simulate", "--listen=127.0.0.1:0", "--heartbeat=2s", "--push-every=500ms", "--confirm",
 		"--seed="+strconv.FormatUint(seed, 10), "--rooms="+strconv.Itoa(rooms), "--rate="+strconv.FormatFloat(rate, 'g', -1, 64))
 	if err != nil {
 		return nil, err
 	}
 	k := &kuaishou{child: c}
-	if k.URL, err = c.setting("INGEST_KUAISHOU_URL"); err != nil {
-		c.kill()
+	if k.URL, err = c.Setting(ctx, "INGEST_KUAISHOU_URL"); err != nil {
+		c.Kill()
 		return nil, err
 	}
-	go io.Copy(io.Discard, c.lines) // ends with the child
 	for i := range rooms {
 		k.rooms = append(k.rooms, simulator.LiveID(seed, i))
 	}

@@ -26,7 +26,6 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -34,6 +33,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sync/errgroup"
+
+	"kslive/internal/process"
 )
 
 // fullRun is the minutes that a whole run takes.
@@ -55,8 +56,8 @@ type options struct {
 	Soak    time.Duration `help:"Instead of the list: 500 rooms and one fault after the other for so long, and then whether memory and goroutines have grown." placeholder:"30m"`
 	Keep    bool          `help:"Keep the folder with logs and spools, also when all is well."`
 
-	dir    string // of this run
-	binary string
+	dir     string // of this run
+	program process.Program
 }
 
 // randomOf is where a scenario's random choices come from.
@@ -111,15 +112,14 @@ func run(ctx context.Context, o *options) error {
 
 // playAll builds ingest and plays the scenarios.
 func playAll(ctx context.Context, chosen []*scenario, o *options) (results []*result, err error) {
-	o.binary = filepath.Join(o.dir, "ingest")
-	if output, err := exec.CommandContext(ctx, "go", "build", "-o", o.binary, "./cmd/ingest").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building ingest: %w: %s", err, output)
+	if o.program, err = process.Build(ctx, o.dir); err != nil {
+		return nil, err
 	}
-	e, err := startEngines(program{binary: o.binary, dir: o.dir}, filepath.Join(o.dir, "data"))
+	e, err := startEngines(ctx, o.program, filepath.Join(o.dir, "data"))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, e.child.end(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, e.child.End(context.WithoutCancel(ctx))) }()
 	results = make([]*result, len(chosen))
 	laters := make([]func(context.Context), len(chosen))
 	one := func(i int) {

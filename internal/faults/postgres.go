@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"kslive/internal/process"
 )
 
 // postgresScenarios break the store of rooms and leases. What was sent must be
@@ -32,7 +34,7 @@ func (s *stage) outage(ctx context.Context, breaks, mend func() error) error {
 	err := s.connected(ctx, 0)
 	s.silences = append(s.silences, time.Now())
 	if err == nil {
-		err = pause(ctx, s.span(time.Second, 20*time.Second))
+		err = process.Pause(ctx, s.span(time.Second, 20*time.Second))
 	}
 	if err := errors.Join(err, mend()); err != nil {
 		return fmt.Errorf("mending: %w", err)
@@ -45,7 +47,7 @@ func (s *stage) outage(ctx context.Context, breaks, mend func() error) error {
 
 // postgresPIDs are all processes of the engine.
 func (s *stage) postgresPIDs(ctx context.Context) ([]int, error) {
-	return descendants(ctx, s.engines.child.pid(), "postgres")
+	return descendants(ctx, s.engines.child.PID(), "postgres")
 }
 
 func freezePostgres(ctx context.Context, s *stage) error {
@@ -70,7 +72,7 @@ func restartPostgres(ctx context.Context, s *stage) error {
 			return err
 		}
 		var pid string
-		err := until(ctx, patience, "the worker has a connection to Postgres", func() (ok bool, err error) {
+		err := process.Until(ctx, patience, time.Second, "the worker has a connection to Postgres", func() (ok bool, err error) {
 			pid, err = s.lookUp(ctx, "SELECT coalesce(min(pid), 0)::text FROM pg_stat_activity WHERE application_name LIKE 'ingest %'")
 			return err == nil && pid != "0", err
 		})
@@ -116,7 +118,7 @@ func cutClaims(ctx context.Context, s *stage) error {
 		err = s.execute(ctx, "UPDATE lives SET enabled = true")
 	}
 	if err == nil {
-		err = pause(ctx, s.span(5*time.Second, 20*time.Second))
+		err = process.Pause(ctx, s.span(5*time.Second, 20*time.Second))
 	}
 	s.postgresProxy.setCutClaim(false)
 	s.injected += s.postgresProxy.claimsCut()
@@ -157,6 +159,6 @@ func emptyPostgres(ctx context.Context, s *stage) error {
 		}
 		return errors.Join(err, swap("DROP DATABASE "+s.name, "ALTER DATABASE "+away+" RENAME TO "+s.name))
 	})
-	s.expect(w.child.said("the tables are missing or old: run `ingest migrate`"), "the log does not say that the database is empty")
+	s.expect(w.child.Said("the tables are missing or old: run `ingest migrate`"), "the log does not say that the database is empty")
 	return err
 }

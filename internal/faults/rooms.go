@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kslive/internal/process"
 	"kslive/internal/simulator"
 )
 
@@ -51,7 +52,7 @@ func faulty(name, breaks string, faults simulator.Faults, cut bool) *scenario {
 				return err
 			}
 		}
-		if err := pause(ctx, s.span(8*time.Second, 30*time.Second)); err != nil {
+		if err := process.Pause(ctx, s.span(8*time.Second, 30*time.Second)); err != nil {
 			return err
 		}
 		if err := s.setFaults(ctx, rooms, simulator.Faults{}); err != nil {
@@ -120,7 +121,7 @@ func giants(ctx context.Context, s *stage) error {
 		}
 	}
 	cause := "SELECT count() FROM coverage FINAL WHERE cause = 'too_big'"
-	return until(ctx, patience, "the table coverage tells of the frame that was too big", func() (bool, error) {
+	return process.Until(ctx, patience, time.Second, "the table coverage tells of the frame that was too big", func() (bool, error) {
 		n, err := s.number(ctx, cause)
 		return n == 1, err
 	})
@@ -142,7 +143,7 @@ func endAll(ctx context.Context, s *stage) error {
 	if err := s.connected(ctx, len(s.kuaishou.rooms)-ending); err != nil {
 		return err
 	}
-	err := until(ctx, patience, "live_status says that the rooms have ended", func() (bool, error) {
+	err := process.Until(ctx, patience, time.Second, "live_status says that the rooms have ended", func() (bool, error) {
 		// One that was looked up again since is offline.
 		n, err := s.lookUp(ctx, "SELECT count(*)::text FROM live_status WHERE state IN ('ended', 'offline')")
 		return n == strconv.Itoa(ending), err

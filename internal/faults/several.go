@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"kslive/internal/process"
 	"kslive/internal/simulator"
 )
 
@@ -64,8 +65,8 @@ func mishaps() [][]mishap {
 			{"killed", killOne, func(_ context.Context, s *stage) error { return s.workers[0].start() }},
 			{
 				"frozen",
-				func(_ context.Context, s *stage) error { return s.workers[0].child.signal(syscall.SIGSTOP) },
-				func(_ context.Context, s *stage) error { return s.workers[0].child.signal(syscall.SIGCONT) },
+				func(_ context.Context, s *stage) error { return s.workers[0].child.Signal(syscall.SIGSTOP) },
+				func(_ context.Context, s *stage) error { return s.workers[0].child.Signal(syscall.SIGCONT) },
 			},
 		},
 		{
@@ -98,7 +99,7 @@ func roomTrouble(name string, faults simulator.Faults) mishap {
 // killOne tells of a silence only when nobody else can have taken over.
 func killOne(_ context.Context, s *stage) error {
 	w := s.workers[0]
-	w.child.kill()
+	w.child.Kill()
 	_, err := s.received.read(w.spool)
 	return err
 }
@@ -132,9 +133,9 @@ func several(ctx context.Context, s *stage) error {
 // supervise waits until every room is heard. A worker that was started while a
 // database was away has ended, and is started again, as a supervisor does.
 func (s *stage) supervise(ctx context.Context) error {
-	err := until(ctx, patience, "every room is connected", func() (bool, error) {
+	err := process.Until(ctx, patience, time.Second, "every room is connected", func() (bool, error) {
 		for _, w := range s.workers {
-			if !w.child.running() {
+			if !w.child.Running() {
 				if err := w.start(); err != nil {
 					return false, err
 				}
@@ -158,12 +159,12 @@ func (s *stage) chooseMishaps() []mishap {
 
 // happen breaks, waits and mends.
 func (m mishap) happen(ctx context.Context, s *stage, after, lasts time.Duration) error {
-	if err := pause(ctx, after); err != nil {
+	if err := process.Pause(ctx, after); err != nil {
 		return err
 	}
 	err := m.breaks(ctx, s)
 	if err == nil {
-		err = pause(ctx, lasts)
+		err = process.Pause(ctx, lasts)
 	}
 	if err := errors.Join(err, m.mend(ctx, s)); err != nil {
 		return fmt.Errorf("%s: %w", m.name, err)

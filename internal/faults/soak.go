@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"kslive/internal/process"
 	"kslive/schema"
 )
 
@@ -36,7 +36,7 @@ func soakScenario(lasts time.Duration) (*scenario, error) {
 // weight is what the worker's process holds while all rooms are heard.
 type weight struct {
 	after      time.Duration
-	rss        int // KiB
+	rss        int64 // bytes
 	goroutines int
 }
 
@@ -61,7 +61,7 @@ func soak(ctx context.Context, s *stage, address string, lasts time.Duration) er
 		if err := s.supervise(ctx); err != nil {
 			return fmt.Errorf("after %s: %w", m.name, err)
 		}
-		if err := pause(ctx, 5*time.Second); err != nil {
+		if err := process.Pause(ctx, 5*time.Second); err != nil {
 			return err
 		}
 		now, err := s.weigh(ctx, address)
@@ -78,8 +78,9 @@ func soak(ctx context.Context, s *stage, address string, lasts time.Duration) er
 // judgeWeights compares the end with the sixth part of the time, which is minute
 // 5 of 30. Both are medians: what is weighed swings with the garbage collector.
 func (s *stage) judgeWeights(weights []weight, lasts time.Duration) {
-	median := func(from, to time.Duration) (rss, goroutines, n int) {
-		var sizes, counts []int
+	median := func(from, to time.Duration) (rss int64, goroutines, n int) {
+		var sizes []int64
+		var counts []int
 		for _, w := range weights {
 			if w.after >= from && w.after < to {
 				sizes, counts = append(sizes, w.rss), append(counts, w.goroutines)
@@ -95,23 +96,15 @@ func (s *stage) judgeWeights(weights []weight, lasts time.Duration) {
 	rss, goroutines, first := median(lasts/10, lasts*7/30)
 	rssEnd, goroutinesEnd, last := median(lasts*26/30, 2*lasts)
 	s.notes = append(s.notes, fmt.Sprintf("resident memory %d MiB after a sixth of the time and %d MiB at the end, goroutines %d and %d (medians of %d and %d)",
-		rss>>10, rssEnd>>10, goroutines, goroutinesEnd, first, last))
+		rss>>20, rssEnd>>20, goroutines, goroutinesEnd, first, last))
 	s.expect(first >= 3 && last >= 3, "the worker was weighed too rarely")
-	s.expect(rssEnd <= rss+rss/10, "resident memory has grown by more than a tenth, from %d to %d MiB", rss>>10, rssEnd>>10)
+	s.expect(rssEnd <= rss+rss/10, "resident memory has grown by more than a tenth, from %d to %d MiB", rss>>20, rssEnd>>20)
 	s.expect(goroutinesEnd <= goroutines+goroutines/100, "goroutines have grown from %d to %d", goroutines, goroutinesEnd)
 }
 
 // weigh weighs the first worker.
 func (s *stage) weigh(ctx context.Context, address string) (w weight, err error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.workers[0].child.pid()))
-	if err != nil {
-		return w, fmt.Errorf("weighing the worker: %w", err)
-	}
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			w.rss, err = strconv.Atoi(strings.Fields(value)[0])
-		}
-	}
+	w.rss, err = process.Memory(s.workers[0].child.PID())
 	request, requestErr := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
 	if err = errors.Join(err, requestErr); err != nil {
 		return w, fmt.Errorf("weighing the worker: %w", err)
@@ -127,7 +120,7 @@ func (s *stage) weigh(ctx context.Context, address string) (w weight, err error)
 		}
 	}
 	if err != nil || w.rss == 0 || w.goroutines == 0 {
-		return w, fmt.Errorf("weighing the worker: %d KiB, %d goroutines: %w", w.rss, w.goroutines, err)
+		return w, fmt.Errorf("weighing the worker: %d bytes, %d goroutines: %w", w.rss, w.goroutines, err)
 	}
 	return w, nil
 }

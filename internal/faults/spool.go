@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"kslive/internal/process"
 )
 
 // spoolScenarios break the files of the spool, most of them while the worker is
@@ -40,7 +42,7 @@ func wrecked(wreck func(s *stage, spool string) error) func(context.Context, *st
 			if err := s.backlog(ctx, w); err != nil {
 				return err
 			}
-			w.child.kill()
+			w.child.Kill()
 			s.silences = append(s.silences, time.Now())
 			if err := wreck(s, w.spool); err != nil {
 				return fmt.Errorf("wrecking the spool: %w", err)
@@ -61,7 +63,7 @@ func wrecked(wreck func(s *stage, spool string) error) func(context.Context, *st
 
 // backlog waits until some segments wait in the spool, and an active one has records.
 func (s *stage) backlog(ctx context.Context, w *worker) error {
-	return until(ctx, patience, "segments wait in the spool", func() (bool, error) {
+	return process.Until(ctx, patience, time.Second, "segments wait in the spool", func() (bool, error) {
 		sealed, err := segments(w.spool, ".sealed")
 		if err != nil || len(sealed) < 4 {
 			return false, err
@@ -229,6 +231,6 @@ func removeSegment(ctx context.Context, s *stage) error {
 			return err
 		}
 	}
-	s.expect(w.child.said("removed by hand"), "the log does not say that a segment was removed by hand")
+	s.expect(w.child.Said("removed by hand"), "the log does not say that a segment was removed by hand")
 	return nil
 }

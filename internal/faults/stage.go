@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"kslive/internal/process"
 	"kslive/schema"
 )
 
@@ -18,7 +19,7 @@ import (
 type stage struct {
 	*databases
 	scenario        *scenario
-	program         program
+	program         process.Program
 	kuaishou        *kuaishou
 	clickhouseProxy *clickhouseProxy
 	postgresProxy   *postgresProxy
@@ -49,8 +50,8 @@ func open(ctx context.Context, e *engines, sc *scenario, o *options) (_ *stage, 
 			err = errors.Join(err, s.close())
 		}
 	}()
-	s.program = program{binary: o.binary, dir: filepath.Join(o.dir, sc.name)}
-	if err := os.MkdirAll(s.program.dir, 0o700); err != nil {
+	s.program = process.Program{Binary: o.program.Binary, Dir: filepath.Join(o.dir, sc.name)}
+	if err := os.MkdirAll(s.program.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the scenario's folder: %w", err)
 	}
 	if s.databases, err = e.make(ctx, sc.database()); err != nil {
@@ -62,7 +63,7 @@ func open(ctx context.Context, e *engines, sc *scenario, o *options) (_ *stage, 
 	if s.postgresProxy, err = newPostgresProxy(e.postgres.Host); err != nil {
 		return nil, err
 	}
-	if s.kuaishou, err = startKuaishou(s.program, s.random.Uint64()>>1, sc.rooms, sc.rate); err != nil {
+	if s.kuaishou, err = startKuaishou(ctx, s.program, s.random.Uint64()>>1, sc.rooms, sc.rate); err != nil {
 		return nil, err
 	}
 	if err := s.prepare(ctx); err != nil {
@@ -80,13 +81,13 @@ func open(ctx context.Context, e *engines, sc *scenario, o *options) (_ *stage, 
 
 // prepare makes the tables and inserts the rooms.
 func (s *stage) prepare(ctx context.Context) error {
-	migrate, err := s.program.start("migrate", "migrate",
+	migrate, err := s.program.Start("migrate", "migrate",
 		"--postgres", s.postgres(s.postgresProxy.address), "--clickhouse", s.clickhouse(s.clickhouseProxy.address))
 	if err != nil {
 		return err
 	}
-	defer migrate.kill()
-	if err := migrate.wait(ctx); err != nil {
+	defer migrate.Kill()
+	if err := migrate.Wait(ctx); err != nil {
 		return err
 	}
 	// A merge would hide a row that was stored twice.
@@ -100,7 +101,7 @@ func (s *stage) prepare(ctx context.Context) error {
 
 // heard waits until every room is connected and rows are stored.
 func (s *stage) heard(ctx context.Context) error {
-	return until(ctx, patience, "every room is heard and rows are stored", func() (bool, error) {
+	return process.Until(ctx, patience, time.Second, "every room is heard and rows are stored", func() (bool, error) {
 		open, err := s.kuaishou.connections(ctx)
 		if err != nil || open < len(s.kuaishou.rooms) {
 			return false, err
@@ -112,7 +113,7 @@ func (s *stage) heard(ctx context.Context) error {
 
 // connected waits until so many rooms are.
 func (s *stage) connected(ctx context.Context, rooms int) error {
-	return until(ctx, patience, fmt.Sprintf("%d rooms are connected", rooms), func() (bool, error) {
+	return process.Until(ctx, patience, time.Second, fmt.Sprintf("%d rooms are connected", rooms), func() (bool, error) {
 		open, err := s.kuaishou.connections(ctx)
 		return open == rooms, err
 	})
@@ -123,7 +124,7 @@ func (s *stage) connected(ctx context.Context, rooms int) error {
 func (s *stage) recover(ctx context.Context) error {
 	ended := time.Now()
 	query := fmt.Sprintf("SELECT count() FROM comments WHERE received_at > fromUnixTimestamp64Milli(%d)", ended.UnixMilli())
-	err := until(ctx, patience, "a row is stored that was received after the fault", func() (bool, error) {
+	err := process.Until(ctx, patience, time.Second, "a row is stored that was received after the fault", func() (bool, error) {
 		n, err := s.number(ctx, query)
 		return n > 0, err
 	})
@@ -148,18 +149,18 @@ func (s *stage) times(low, n int) int { return max(low, int(float64(n)*s.minutes
 
 // wait waits a random time.
 func (s *stage) wait(ctx context.Context, from, to time.Duration) error {
-	return pause(ctx, from+time.Duration(s.random.Int64N(int64(to-from)+1)))
+	return process.Pause(ctx, from+time.Duration(s.random.Int64N(int64(to-from)+1)))
 }
 
 // close ends everything on the stage at once; its files stay.
 func (s *stage) close() error {
 	for _, w := range s.workers {
 		if w.child != nil {
-			w.child.kill()
+			w.child.Kill()
 		}
 	}
 	if s.kuaishou != nil {
-		s.kuaishou.child.kill()
+		s.kuaishou.child.Kill()
 	}
 	if s.clickhouseProxy != nil {
 		s.clickhouseProxy.close()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"kslive/internal/process"
 	"kslive/internal/simulator"
 )
 
@@ -155,7 +156,7 @@ const orphaned = 62 * time.Second
 // heard before it.
 func (s *stage) requireGaps(ctx context.Context) error {
 	last := s.silences[len(s.silences)-1]
-	if err := pause(ctx, time.Until(last.Add(orphaned))); err != nil {
+	if err := process.Pause(ctx, time.Until(last.Add(orphaned))); err != nil {
 		return err
 	}
 	hidden := 0

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"kslive/internal/process"
 )
 
 func workerScenarios() []*scenario {
@@ -71,7 +73,7 @@ func stopAtOnce(ctx context.Context, s *stage) error {
 		if err := s.wait(ctx, 2*time.Second, 4*time.Second); err != nil {
 			return err
 		}
-		if err := w.child.signal(syscall.SIGTERM); err != nil {
+		if err := w.child.Signal(syscall.SIGTERM); err != nil {
 			return err
 		}
 		// Two signals that come before the first was taken are one.
@@ -100,16 +102,16 @@ func stopAtOnce(ctx context.Context, s *stage) error {
 func freeze(ctx context.Context, s *stage) error {
 	for range s.times(1, 6) {
 		frozen := s.workers[s.random.IntN(2)].child
-		if err := frozen.signal(syscall.SIGSTOP); err != nil {
+		if err := frozen.Signal(syscall.SIGSTOP); err != nil {
 			return err
 		}
 		s.injected++
 		paused := s.wait(ctx, 2*lease, 3*lease)
-		taken := until(ctx, patience, "the other worker hears all rooms", func() (bool, error) {
+		taken := process.Until(ctx, patience, time.Second, "the other worker hears all rooms", func() (bool, error) {
 			held, err := s.lookUp(ctx, "SELECT count(*)::text FROM live_status WHERE state = 'live'")
 			return held == strconv.Itoa(len(s.kuaishou.rooms)), err
 		})
-		if err := errors.Join(paused, taken, frozen.signal(syscall.SIGCONT)); err != nil {
+		if err := errors.Join(paused, taken, frozen.Signal(syscall.SIGCONT)); err != nil {
 			return err
 		}
 		if err := s.recover(ctx); err != nil {
@@ -131,7 +133,7 @@ func shareSpool(ctx context.Context, s *stage) error {
 	if err := s.refusedToStart(ctx, second.child, "in use by another process"); err != nil {
 		return err
 	}
-	s.expect(s.workers[0].child.running(), "the first worker on %s has ended", filepath.Base(s.workers[0].spool))
+	s.expect(s.workers[0].child.Running(), "the first worker on %s has ended", filepath.Base(s.workers[0].spool))
 	return s.recover(ctx)
 }
 
@@ -151,7 +153,7 @@ func killOneOfThree(ctx context.Context, s *stage) error {
 		if err := s.wait(ctx, 0, 10*time.Second); err != nil { // somewhere between two renewals
 			return err
 		}
-		w.child.kill() // another takes over: no silence that lasts is expected
+		w.child.Kill() // another takes over: no silence that lasts is expected
 		killed := time.Now()
 		s.injected++
 		if _, err := s.received.read(w.spool); err != nil {
@@ -175,13 +177,13 @@ func killOneOfThree(ctx context.Context, s *stage) error {
 func (s *stage) balanced(ctx context.Context) error {
 	running := 0
 	for _, w := range s.workers {
-		if w.child.running() {
+		if w.child.Running() {
 			running++
 		}
 	}
 	rooms := len(s.kuaishou.rooms)
 	share := float64(rooms) / float64(running)
-	return until(ctx, patience, "the workers share the rooms to within a tenth", func() (bool, error) {
+	return process.Until(ctx, patience, time.Second, "the workers share the rooms to within a tenth", func() (bool, error) {
 		fair, err := s.lookUp(ctx, `
 SELECT (count(*) = $1 AND sum(rooms) = $2 AND min(rooms) >= $3 AND max(rooms) <= $4)::text
 FROM (SELECT count(*) AS rooms FROM live_state WHERE lease_until > now() AND state = 'live' GROUP BY owner) AS w`,
