@@ -1,7 +1,7 @@
 package ingest
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -16,19 +16,13 @@ type cluster struct {
 	database string
 }
 
-// takeCluster answers the cluster that a ClickHouse URL names with the parameter
-// cluster, which is no setting of the server.
-func takeCluster(options *clickhouse.Options) cluster {
-	name, named := options.Settings["cluster"]
-	if !named {
+// onCluster is the cluster of that name, one server when it has none, as seen by
+// connections on a database.
+func onCluster(name, database string) cluster {
+	if name == "" {
 		return cluster{}
 	}
-	delete(options.Settings, "cluster")
-	database := options.Auth.Database
-	if database == "" {
-		database = "default"
-	}
-	return cluster{fmt.Sprint(name), database}
+	return cluster{name, cmp.Or(database, "default")}
 }
 
 // into is where rows with these columns are inserted: each to the shard of its

@@ -12,15 +12,13 @@ import (
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"kslive/internal/dsn"
 )
 
 // ErrNotHTTP is returned by OpenExporter for the URL of ClickHouse's native
 // protocol, in which no file format but its own can be asked for.
 var ErrNotHTTP = errors.New("Parquet is written by ClickHouse itself, over its HTTP interface")
-
-// errHTTPURL stands for the driver's error, which repeats the URL, and with it the
-// password.
-var errHTTPURL = errors.New("the ClickHouse URL cannot be read: it must look like http://user:password@host:8123/database")
 
 // httpInterface is the HTTP interface of a server.
 type httpInterface struct {
@@ -72,13 +70,13 @@ func (h *httpInterface) post(ctx context.Context, more url.Values, query string)
 // Exporter asks ClickHouse for files, over HTTP.
 type Exporter struct{ httpInterface }
 
-// OpenExporter prepares to ask the server that dsn names, in clickhouse-go's
+// OpenExporter prepares to ask the server that clickHouseURL names, in clickhouse-go's
 // form: http://user:password@host:8123/database or https. It does not connect
 // yet.
-func OpenExporter(dsn string) (*Exporter, error) {
-	options, err := clickhouse.ParseDSN(dsn)
+func OpenExporter(clickHouseURL string) (*Exporter, error) {
+	options, _, err := dsn.ClickHouse(clickHouseURL)
 	if err != nil {
-		return nil, errHTTPURL
+		return nil, err
 	}
 	if options.Protocol != clickhouse.HTTP {
 		return nil, ErrNotHTTP

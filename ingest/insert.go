@@ -14,6 +14,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"kslive/internal/dsn"
 	"kslive/schema"
 )
 
@@ -35,18 +36,16 @@ type ClickHouse struct {
 	checked atomic.Bool   // that rows with this key may be inserted
 }
 
-// OpenClickHouse prepares connections to the server that dsn names, in
+// OpenClickHouse prepares connections to the server that url names, in
 // clickhouse-go's form: clickhouse://user:password@host:9000/database or
 // http://host:8123/database; with the parameter cluster=NAME, all nodes of that
-// cluster (see migrations). One insert may take insertTimeout, 4 minutes when
+// cluster (see migrations); password_file=PATH may stand for the password. One insert may take insertTimeout, 4 minutes when
 // that is 0. It does not connect yet.
-func OpenClickHouse(dsn string, insertTimeout time.Duration) (*ClickHouse, error) {
-	options, err := clickhouse.ParseDSN(dsn)
+func OpenClickHouse(url string, insertTimeout time.Duration) (*ClickHouse, error) {
+	options, cluster, err := dsn.ClickHouse(url)
 	if err != nil {
-		// The driver's error repeats the DSN, and with it the password.
-		return nil, fmt.Errorf("the ClickHouse URL cannot be read: it must look like clickhouse://user:password@host:9000/database or http://user:password@host:8123/database")
+		return nil, err
 	}
-	on := takeCluster(options)
 	if options.Compression == nil && !onLoopback(options.Addr) {
 		options.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
 	}
@@ -55,7 +54,7 @@ func OpenClickHouse(dsn string, insertTimeout time.Duration) (*ClickHouse, error
 	if err != nil {
 		return nil, fmt.Errorf("opening ClickHouse: %w", err)
 	}
-	return &ClickHouse{conn: conn, insertTimeout: cmp.Or(insertTimeout, defaultInsertTimeout), cluster: on}, nil
+	return &ClickHouse{conn: conn, insertTimeout: cmp.Or(insertTimeout, defaultInsertTimeout), cluster: onCluster(cluster, options.Auth.Database)}, nil
 }
 
 // onLoopback says whether all addresses are this machine's: compression then

@@ -15,6 +15,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
+
+	"kslive/internal/dsn"
 )
 
 // ErrReadOnly is in errors of Query for a statement that would change something.
@@ -31,13 +33,13 @@ type Querier struct {
 	guessed bool // the port
 }
 
-// OpenQuerier prepares to ask the server that dsn names. Of the URL of the native
+// OpenQuerier prepares to ask the server that clickHouseURL names. Of the URL of the native
 // protocol it takes that the HTTP interface is on the usual port of the same
 // machine. It does not connect yet.
-func OpenQuerier(dsn string) (*Querier, error) {
-	options, err := clickhouse.ParseDSN(dsn)
+func OpenQuerier(clickHouseURL string) (*Querier, error) {
+	options, _, err := dsn.ClickHouse(clickHouseURL)
 	if err != nil {
-		return nil, errHTTPURL
+		return nil, err
 	}
 	q := &Querier{guessed: options.Protocol != clickhouse.HTTP}
 	if q.guessed {

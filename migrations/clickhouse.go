@@ -12,6 +12,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/pressly/goose/v3"
+
+	"kslive/internal/dsn"
 )
 
 // ClickHouse's error codes that are told apart here.
@@ -31,16 +33,17 @@ const (
 var ErrClickHouseAway = errors.New("ClickHouse does not answer")
 
 // openClickHouse does not connect yet.
-func openClickHouse(dsn string) (*target, error) { return openClickHouseBy(dsn, clickhouse.Connector) }
+func openClickHouse(clickHouseURL string) (*target, error) {
+	return openClickHouseBy(clickHouseURL, clickhouse.Connector)
+}
 
 // openClickHouseBy is openClickHouse with connections of another kind.
-func openClickHouseBy(dsn string, connect func(*clickhouse.Options) driver.Connector) (*target, error) {
-	options, err := clickhouse.ParseDSN(dsn)
+func openClickHouseBy(clickHouseURL string, connect func(*clickhouse.Options) driver.Connector) (*target, error) {
+	options, onCluster, err := dsn.ClickHouse(clickHouseURL)
 	if err != nil {
-		return nil, &told{"the ClickHouse URL cannot be read: it should look like http://user:password@host:8123/database or clickhouse://user:password@host:9000/database", err}
+		return nil, err
 	}
 	options.DialTimeout = connectTimeout
-	onCluster := takeCluster(options)
 	// The version table must hold a migration when the next one begins.
 	options.Settings["async_insert"] = 0
 	database := options.Auth.Database

@@ -28,21 +28,7 @@ type clickHouseCluster struct {
 	whole    *sql.DB // of database
 }
 
-const (
-	// clusterParameter of the ClickHouse URL names the cluster.
-	clusterParameter = "cluster"
-	localSuffix      = "_local"
-)
-
-// takeCluster answers the cluster that the URL names, empty when it names none.
-func takeCluster(options *clickhouse.Options) string {
-	name, named := options.Settings[clusterParameter]
-	if !named {
-		return ""
-	}
-	delete(options.Settings, clusterParameter)
-	return fmt.Sprint(name)
-}
+const localSuffix = "_local"
 
 // openCluster opens both databases through connect; the first renders what is
 // executed.

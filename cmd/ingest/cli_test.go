@@ -120,17 +120,18 @@ func TestImports(t *testing.T) {
 	allowed := map[string][]string{
 		"schema":             {},
 		"proto":              {},
-		"migrations":         {"pgx", "clickhouse-go"},
+		"migrations":         {"pgx", "clickhouse-go", "internal/dsn"},
 		"ingest/gunzip":      {},
 		"ingest/spool":       {},
-		"ingest":             {"ingest/gunzip", "ingest/spool", "schema", "proto", "pgx", "clickhouse-go", "websocket"},
+		"ingest":             {"ingest/gunzip", "ingest/spool", "schema", "proto", "pgx", "clickhouse-go", "websocket", "internal/dsn"},
 		"internal/chdb":      {},
 		"internal/console":   {"ingest", "schema"},
 		"internal/corpus":    {"proto"},
+		"internal/dsn":       {"clickhouse-go"},
 		"internal/pgembed":   {"pgx"}, // to wait for its server and make the database
 		"internal/simulator": {"schema", "proto", "websocket"},
-		"internal/faults":    {"ingest", "ingest/spool", "schema", "proto", "pgx", "internal/simulator"}, // never shipped
-		"cmd/ingest":         {"ingest", "ingest/spool", "schema", "proto", "migrations", "internal/chdb", "internal/pgembed", "internal/simulator", "internal/console", "internal/corpus"},
+		"internal/faults":    {"ingest", "ingest/spool", "schema", "proto", "pgx", "internal/simulator", "internal/dsn", "internal/process"}, // never shipped
+		"cmd/ingest":         {"ingest", "ingest/spool", "schema", "proto", "migrations", "internal/chdb", "internal/pgembed", "internal/simulator", "internal/console", "internal/corpus", "internal/dsn"},
 
 		"internal/conformance": {"proto", "websocket", "internal/simulator"}, // never shipped
 	}

@@ -99,6 +99,7 @@ func makeDemoFolder(dataDir string) (string, error) {
 
 // stage is everything that a demo runs on.
 type stage struct {
+	dataDir   string
 	engines   *engines
 	simulator *simulator.Simulator
 	pipeline  *pipeline
@@ -109,7 +110,7 @@ type stage struct {
 }
 
 func (c *demoCommand) setUp(p *process, logger *slog.Logger) (_ *stage, err error) {
-	s := &stage{registry: newRegistry()}
+	s := &stage{dataDir: c.DataDir, registry: newRegistry()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())

@@ -1,19 +1,18 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
+	"kslive/ingest"
 	"kslive/internal/simulator"
 )
 
@@ -68,24 +67,19 @@ func (s *demoSummary) print(w io.Writer) error {
 
 // pairs runs a query that answers two UInt64 columns on the embedded ClickHouse.
 func (e *engines) pairs(ctx context.Context, query string) (map[uint64]uint64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.HTTP+"/?default_format=RowBinary", strings.NewReader(query))
+	querier, err := ingest.OpenQuerier(e.ClickHouse)
 	if err != nil {
 		return nil, err
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
+	defer querier.Close()
+	var answer bytes.Buffer
+	if err := querier.Query(ctx, ingest.Question{SQL: query, Format: "RowBinary"}, &answer); err != nil {
 		return nil, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		message, _ := io.ReadAll(io.LimitReader(response.Body, 1000)) // what there is of it
-		return nil, fmt.Errorf("ClickHouse: %s", message)
 	}
 	found := make(map[uint64]uint64)
-	body := bufio.NewReader(response.Body)
 	var pair [16]byte
 	for {
-		switch _, err := io.ReadFull(body, pair[:]); {
+		switch _, err := io.ReadFull(&answer, pair[:]); {
 		case errors.Is(err, io.EOF):
 			return found, nil
 		case err != nil:

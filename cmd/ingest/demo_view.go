@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -35,15 +36,14 @@ func newDemoView(out io.Writer, s *stage, total time.Duration, spare string) *de
 // hints are what to open in a browser, and three lines to paste into another
 // terminal.
 func (v *demoView) hints() string {
-	live := "INSERT INTO lives (live_id) VALUES ('" + v.spare + "')"
 	hints := ""
 	if v.stage.console != "" {
 		hints = "  console:     http://" + v.stage.console + "/\n"
 	}
-	return hints + fmt.Sprintf("  query rows:  curl '%s' --data-binary \"SELECT user_name, content FROM comments ORDER BY event_time DESC LIMIT 5 FORMAT PrettyCompact\"\n"+
-		"  open lives:  psql '%s'\n"+
-		"  add a live:  psql '%s' -c \"%s\"\n",
-		v.stage.engines.HTTP, v.stage.engines.Postgres, v.stage.engines.Postgres, live)
+	return hints + fmt.Sprintf("  query rows:  %s query --data-dir '%s' \"SELECT user_name, content FROM comments ORDER BY event_time DESC LIMIT 5\"\n"+
+		"  add a live:  %s lives add --data-dir '%s' %s\n"+
+		"  or in SQL:   psql '%s' -c \"INSERT INTO lives (live_id) VALUES ('%s')\"\n",
+		os.Args[0], v.stage.dataDir, os.Args[0], v.stage.dataDir, v.spare, v.stage.engines.Postgres, v.spare)
 }
 
 // show draws what has happened since the last call.

@@ -17,7 +17,7 @@ import (
 // value is what ClickHouse answers to a query, as text.
 func (s *setting) value(t *testing.T, query string) string {
 	t.Helper()
-	response, err := http.Post(s.engines.HTTP, "text/plain", strings.NewReader(query+" FORMAT TSVRaw"))
+	response, err := http.Post(s.curl(t), "text/plain", strings.NewReader(query+" FORMAT TSVRaw"))
 	if err != nil {
 		t.Fatal(err)
 	}

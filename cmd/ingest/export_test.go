@@ -98,7 +98,7 @@ func (s *setting) parquet(t *testing.T, data []byte) string {
 	t.Helper()
 	s.execute(t, "CREATE OR REPLACE TABLE imported (live_id String, event_time DateTime64(3, 'UTC'), event_id UInt64, content String) ENGINE = MergeTree ORDER BY event_time")
 	query := url.Values{"query": {"INSERT INTO imported FORMAT Parquet"}}
-	response, err := http.Post(s.engines.HTTP+"?"+query.Encode(), "", bytes.NewReader(data))
+	response, err := http.Post(s.curl(t)+"?"+query.Encode(), "", bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}

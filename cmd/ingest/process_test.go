@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,17 @@ func newSetting(t *testing.T, options simulator.Options) *setting {
 	}
 	t.Cleanup(func() { s.simulator.Close() })
 	return s
+}
+
+// curl is the URL of ClickHouse with its password, for requests without the driver.
+func (s *setting) curl(t *testing.T) string {
+	t.Helper()
+	u, err := url.Parse(s.engines.clickhouse.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = ""
+	return u.String()
 }
 
 // rooms puts n rooms on air and answers their IDs.

@@ -65,7 +65,7 @@ func TestReplayKilled(t *testing.T) {
 // execute runs a statement in ClickHouse.
 func (s *setting) execute(t *testing.T, statement string) {
 	t.Helper()
-	response, err := http.Post(s.engines.HTTP, "text/plain", strings.NewReader(statement))
+	response, err := http.Post(s.curl(t), "text/plain", strings.NewReader(statement))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func TestLeastPrivilege(t *testing.T) {
 		s.mustRun(t, args...)
 	}
 	refusedByPostgres(t, postgres)
-	refusedByClickHouse(t, s.engines.HTTP)
+	refusedByClickHouse(t, s.curl(t))
 }
 
 // mustRun runs a command of ingest.
@@ -114,7 +114,7 @@ func restartWithGrants(t *testing.T, s *setting) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.engines.ClickHouse, s.engines.HTTP = s.engines.clickhouse.DSN(), s.engines.clickhouse.URL()
+	s.engines.ClickHouse = s.engines.clickhouse.DSN()
 }
 
 func refusedByPostgres(t *testing.T, address string) {

@@ -130,7 +130,7 @@ func (c *runCommand) Run(p *process) (err error) {
 			}
 		}()
 		found = engines.stores
-		p.logger.Info("embedded engines are up; `ingest lives add` on the same data folder finds them", "data_dir", c.DataDir, "clickhouse", found.HTTP)
+		p.logger.Info("embedded engines are up; `ingest lives add` on the same data folder finds them", "data_dir", c.DataDir, "clickhouse", engines.clickhouse.URL())
 	} else if found, err = c.requireBoth(c.DataDir); err != nil {
 		return err
 	}

@@ -194,7 +194,7 @@ func requireStored(t *testing.T, s *setting, frames []*kuaishou.Frame) {
 // everything arrives once.
 func TestClickHouseStopped(t *testing.T) {
 	s := newSetting(t, simulator.Options{Seed: 3, Rate: 100, PushEvery: 100 * time.Millisecond})
-	front := newDoor(t, s.engines.HTTP)
+	front := newDoor(t, s.engines.ClickHouse)
 	insertLives(t, s, s.rooms(t, 5))
 	run := s.startRun(t, front.dsn(t, s.engines.ClickHouse))
 	eventually(t, "rows are stored", func() bool { return s.audit(t).Stored > 200 })
@@ -217,7 +217,7 @@ func TestClickHouseStopped(t *testing.T) {
 // same, if it has a spool from before.
 func TestStartsWhileClickHouseIsAway(t *testing.T) {
 	s := newSetting(t, simulator.Options{Seed: 12, Rate: 100, PushEvery: 100 * time.Millisecond})
-	front := newDoor(t, s.engines.HTTP)
+	front := newDoor(t, s.engines.ClickHouse)
 	insertLives(t, s, s.rooms(t, 5))
 	front.close()
 	refused := s.startRun(t, front.dsn(t, s.engines.ClickHouse))
@@ -277,7 +277,7 @@ func TestTwoWorkers(t *testing.T) {
 // are opened again.
 func TestFullSpool(t *testing.T) {
 	s := newSetting(t, simulator.Options{Seed: 4, Rate: 200, PushEvery: 100 * time.Millisecond})
-	front := newDoor(t, s.engines.HTTP)
+	front := newDoor(t, s.engines.ClickHouse)
 	ids := s.rooms(t, 5)
 	insertLives(t, s, ids)
 	run := s.startRun(t, front.dsn(t, s.engines.ClickHouse), "--segment-bytes=65536", "--spool-max=300000")

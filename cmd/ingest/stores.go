@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"kslive/ingest"
 	"kslive/internal/chdb"
+	"kslive/internal/dsn"
 	"kslive/internal/pgembed"
 )
 
@@ -46,12 +48,11 @@ func (f pseudonymFlags) key(logger *slog.Logger) (*ingest.PseudonymKey, error) {
 	return ingest.ReadPseudonymKey(f.PseudonymizeKeyFile, logger)
 }
 
-// stores are the URLs of both databases. They are secrets.
+// stores are the URLs of both databases. Those that the user gives are secrets;
+// those of embedded engines name the files with the passwords.
 type stores struct {
 	Postgres   string `json:"postgres"`
 	ClickHouse string `json:"clickhouse"`
-	// HTTP is ClickHouse's own address for curl; embedded only.
-	HTTP string `json:"clickhouse_http"`
 }
 
 // engines are the embedded Postgres and ClickHouse.
@@ -59,7 +60,7 @@ type engines struct {
 	stores
 	postgres   *pgembed.Cluster
 	clickhouse *chdb.Engine
-	file       string // where they are noted; empty before that
+	files      []string // where they are noted, and the password of ClickHouse
 }
 
 // startEngines starts both and notes where they are, for other commands on
@@ -76,28 +77,46 @@ func startEngines(ctx context.Context, f engineFlags, logger *slog.Logger) (_ *e
 	}()
 	// Not errgroup.WithContext: its context ends with Wait, and the engines'
 	// processes must not.
+	password := rand.Text()
 	var starting errgroup.Group
 	starting.Go(func() (err error) {
 		e.postgres, err = pgembed.Start(ctx, pgembed.Options{DataDir: filepath.Join(f.DataDir, "postgres"), BinDir: f.PostgresBin, Logger: logger})
 		return err
 	})
 	starting.Go(func() (err error) {
-		e.clickhouse, err = chdb.Start(ctx, chdb.Options{DataDir: filepath.Join(f.DataDir, "clickhouse"), Library: f.ChdbLibrary, MaxMemory: f.ClickhouseMemory, Logger: logger})
+		e.clickhouse, err = chdb.Start(ctx, chdb.Options{DataDir: filepath.Join(f.DataDir, "clickhouse"), Library: f.ChdbLibrary, Password: password, MaxMemory: f.ClickhouseMemory, Logger: logger})
 		return err
 	})
 	if err := starting.Wait(); err != nil {
 		return nil, err
 	}
-	e.stores = stores{Postgres: e.postgres.URL(), ClickHouse: e.clickhouse.DSN(), HTTP: e.clickhouse.URL()}
+	return e, e.note(f.DataDir, password)
+}
+
+// note writes down where the engines are, and the password of ClickHouse. Nobody
+// else does in this folder now, since the engines have locked it.
+func (e *engines) note(dataDir, password string) error {
+	passwordFile, err := filepath.Abs(filepath.Join(dataDir, "clickhouse.password"))
+	if err != nil {
+		return fmt.Errorf("noting where the engines are: %w", err)
+	}
+	u, err := url.Parse(e.clickhouse.DSN())
+	if err != nil {
+		return dsn.ErrUnreadable // the error quotes it
+	}
+	u.User, u.RawQuery = url.User(u.User.Username()), url.Values{dsn.PasswordFile: {passwordFile}}.Encode()
+	e.stores = stores{Postgres: e.postgres.URL(), ClickHouse: u.String()}
 	noted, err := json.Marshal(e.stores)
 	if err != nil {
-		return nil, fmt.Errorf("noting where the engines are: %w", err)
+		return fmt.Errorf("noting where the engines are: %w", err)
 	}
-	if err := os.WriteFile(storesFile(f.DataDir), noted, 0o600); err != nil {
-		return nil, fmt.Errorf("noting where the engines are: %w", err)
+	for file, text := range map[string]string{passwordFile: password, storesFile(dataDir): string(noted)} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return fmt.Errorf("noting where the engines are: %w", err)
+		}
+		e.files = append(e.files, file)
 	}
-	e.file = storesFile(f.DataDir)
-	return e, nil
+	return nil
 }
 
 // failed is closed when Postgres has ended by itself. (ClickHouse is started
@@ -114,8 +133,8 @@ func (e *engines) Close() error {
 		stopping.Go(e.postgres.Close)
 	}
 	err := stopping.Wait()
-	if e.file != "" {
-		err = errors.Join(err, os.Remove(e.file))
+	for _, file := range e.files {
+		err = errors.Join(err, os.Remove(file))
 	}
 	return err
 }
@@ -149,7 +168,7 @@ func (f storeFlags) locate(dataDir string) (found stores, err error) {
 		found.Postgres = embedded.Postgres
 	}
 	if found.ClickHouse == "" {
-		found.ClickHouse, found.HTTP = embedded.ClickHouse, embedded.HTTP
+		found.ClickHouse = embedded.ClickHouse
 	}
 	return found, nil
 }
@@ -161,11 +180,10 @@ func onCluster(clickHouse, name string) (string, error) {
 	}
 	u, err := url.Parse(clickHouse)
 	if err != nil {
-		// The error quotes the URL, with its password.
-		return "", errors.New("the ClickHouse URL cannot be read: it must look like clickhouse://user:password@host:9000/database or http://user:password@host:8123/database")
+		return "", dsn.ErrUnreadable
 	}
 	query := u.Query()
-	query.Set("cluster", name)
+	query.Set(dsn.Cluster, name)
 	u.RawQuery = query.Encode()
 	return u.String(), nil
 }

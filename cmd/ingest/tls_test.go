@@ -112,13 +112,15 @@ func clickHouseTLS(t *testing.T, s *setting, certificate, key []byte) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, err := url.Parse(s.engines.HTTP)
+	direct, err := url.Parse(s.engines.ClickHouse)
 	if err != nil {
 		t.Fatal(err)
 	}
+	target := &url.URL{Scheme: "http", Host: direct.Host}
 	server := httptest.NewUnstartedServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }})
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	return "https://default@" + strings.TrimPrefix(server.URL, "https://") + "/kslive?secure=true"
+	direct.Scheme, direct.Host, direct.RawQuery = "https", server.Listener.Addr().String(), direct.RawQuery+"&secure=true"
+	return direct.String()
 }

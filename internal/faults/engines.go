@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"kslive/internal/dsn"
 	"kslive/internal/process"
 )
 
@@ -23,8 +24,9 @@ import (
 // scenario has a database of its own in both.
 type engines struct {
 	child      *process.Process
-	postgres   *url.URL // secret
-	clickhouse *url.URL // secret
+	user       *url.Userinfo // of ClickHouse; secret
+	postgres   *url.URL      // secret
+	clickhouse *url.URL
 }
 
 func startEngines(ctx context.Context, p process.Program, dataDir string) (*engines, error) {
@@ -48,6 +50,12 @@ func startEngines(ctx context.Context, p process.Program, dataDir string) (*engi
 			return nil, err
 		}
 	}
+	options, _, err := dsn.ClickHouse(e.clickhouse.String())
+	if err != nil {
+		c.Kill()
+		return nil, err
+	}
+	e.user = url.UserPassword(options.Auth.Username, options.Auth.Password)
 	return e, nil
 }
 
@@ -183,7 +191,7 @@ const askTime = 3 * time.Minute
 func (d *databases) ask(ctx context.Context, database, sql string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	u := url.URL{Scheme: "http", Host: d.engines.clickhouse.Host, Path: "/", RawQuery: url.Values{"database": {database}}.Encode()}
+	u := url.URL{Scheme: "http", User: d.engines.user, Host: d.engines.clickhouse.Host, Path: "/", RawQuery: url.Values{"database": {database}}.Encode()}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(sql))
 	if err != nil {
 		return nil, fmt.Errorf("asking ClickHouse: %w", err)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -12,6 +11,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"kslive/internal/dsn"
 )
 
 //go:embed sql/*.sql
@@ -35,10 +36,10 @@ type filler struct {
 	logger     *slog.Logger
 }
 
-func open(dsn string, o *options, first time.Time, logger *slog.Logger) (*filler, error) {
-	settings, err := clickhouse.ParseDSN(dsn)
+func open(clickHouseURL string, o *options, first time.Time, logger *slog.Logger) (*filler, error) {
+	settings, _, err := dsn.ClickHouse(clickHouseURL)
 	if err != nil {
-		return nil, errors.New("the ClickHouse URL cannot be read: it must look like clickhouse://user:password@host:9000/database or http://user:password@host:8123/database")
+		return nil, err
 	}
 	settings.ReadTimeout = time.Hour // a day's rows, or a merge
 	conn, err := clickhouse.Open(settings)
