@@ -139,3 +139,22 @@ func notAnswered(err error) error {
 	}
 	return err
 }
+
+// GiftNames are the names of gifts by ID, as the lists of gifts said last.
+func (c *ClickHouse) GiftNames(ctx context.Context) (map[uint32]string, error) {
+	ctx, cancel := looking(ctx)
+	defer cancel()
+	var rows []struct {
+		ID   uint32 `ch:"gift_id"`
+		Name string `ch:"name"`
+	}
+	err := c.conn.Select(ctx, &rows, "SELECT gift_id, argMax(name, seen_at) AS name FROM gift_catalogue WHERE name != '' GROUP BY gift_id")
+	if err != nil {
+		return nil, fmt.Errorf("reading the names of gifts: %w", notAnswered(err))
+	}
+	names := make(map[uint32]string, len(rows))
+	for _, row := range rows {
+		names[row.ID] = row.Name
+	}
+	return names, nil
+}

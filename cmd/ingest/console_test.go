@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -214,7 +215,18 @@ func TestConsole(t *testing.T) {
 	}
 	wants(t, v.get(room(evil)), "&lt;u&gt;mine", `<span class="state good">live</span>`)
 
-	t.Run("as it happens", func(t *testing.T) { follows(t, base+room(evil)+"/live") })
+	t.Run("as it happens", func(t *testing.T) {
+		s.execute(t, "INSERT INTO gift_catalogue (gift_id, seen_at, source, name) SELECT number, now64(3), 'gift/all', concat('礼物', toString(number)) FROM numbers(20000)")
+		follow(t, base+room(evil)+"/live", func(news heardNews) bool {
+			if len(news.Items) == 0 || news.Items[0].Kind != "comment" || news.Items[0].Name != "<i>evil" || news.Items[0].Text != hostile || news.Watching != "<b>9</b>" {
+				t.Errorf("%+v", news)
+			}
+			return true
+		})
+		follow(t, base+room(ids[0])+"/live", func(news heardNews) bool {
+			return slices.ContainsFunc(news.Items, func(i heardItem) bool { return i.Kind == "gift" && strings.HasPrefix(i.Text, "礼物") })
+		})
+	})
 	t.Run("what is stored", func(t *testing.T) {
 		eventually(t, "the comments are stored", func() bool { return strings.Contains(v.get("/search?q=onerror"), "onerror=") })
 		page := v.get("/search?q=" + url.QueryEscape(hostile) + "&room=" + evil)
@@ -265,9 +277,20 @@ func TestConsole(t *testing.T) {
 	t.Run("token", func(t *testing.T) { asksForToken(t, s) })
 }
 
-// follows reads what comes in the hostile room.
-func follows(t *testing.T, address string) {
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+// heardNews is what the stream of a room tells.
+type heardNews struct {
+	Items    []heardItem
+	Watching string
+}
+
+type heardItem struct{ Kind, Name, Text string }
+
+// follow reads the stream of a room until enough says so.
+func follow(t *testing.T, address string, enough func(heardNews) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,19 +305,15 @@ func follows(t *testing.T, address string) {
 		if !found {
 			continue
 		}
-		var news struct {
-			Items    []struct{ Kind, Name, Text string }
-			Watching string
-		}
+		var news heardNews
 		if err := json.Unmarshal([]byte(said), &news); err != nil {
 			t.Fatal(err)
 		}
-		if len(news.Items) == 0 || news.Items[0].Kind != "comment" || news.Items[0].Name != "<i>evil" || news.Items[0].Text != hostile || news.Watching != "<b>9</b>" {
-			t.Errorf("%+v", news)
+		if enough(news) {
+			return
 		}
-		return
 	}
-	t.Error("nothing came", lines.Err())
+	t.Error("what was looked for did not come", lines.Err())
 }
 
 // withoutClickHouse looks at a worker whose ClickHouse does not answer: its pages

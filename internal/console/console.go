@@ -65,9 +65,12 @@ type Console struct {
 	questions chan struct{} // holds one for each that is being asked
 	streams   chan struct{} // likewise, for each that is open
 
-	mu     sync.Mutex // held while Postgres is asked
-	list   []ingest.LiveStatus
-	listed time.Time
+	gifts giftNames
+
+	mu      sync.Mutex // held while Postgres is asked
+	list    []ingest.LiveStatus
+	trouble error // why there is no newer list
+	listed  time.Time
 }
 
 // New makes a console.
@@ -117,18 +120,20 @@ func bounded(handle http.HandlerFunc) http.Handler {
 	})
 }
 
-// lives lists the rooms, as of at most a second ago.
+// lives lists the rooms, as of at most a second ago, or says why it cannot: those
+// who have waited while Postgres did not answer need not wait again.
 func (c *Console) lives(ctx context.Context) ([]ingest.LiveStatus, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.listed) < listFor {
-		return c.list, nil
+		return c.list, c.trouble
 	}
-	list, err := c.o.Lives.List(ctx)
-	if err == nil {
-		c.list, c.listed = list, time.Now()
-	}
-	return list, err
+	// For all who wait, and not only for a browser that may go away.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pageTimeout)
+	defer cancel()
+	c.list, c.trouble = c.o.Lives.List(ctx)
+	c.listed = time.Now()
+	return c.list, c.trouble
 }
 
 // changed has the next list be a new one.

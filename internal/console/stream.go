@@ -63,7 +63,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
 	tap := c.o.Ingester.Tap(liveID)
 	defer tap.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
-	s := sender{w: w, control: http.NewResponseController(w)}
+	s := sender{w: w, control: http.NewResponseController(w), console: c}
 	if s.control.SetReadDeadline(time.Time{}) != nil { // it lasts longer than reading a request may
 		return
 	}
@@ -76,6 +76,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
 type sender struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	console *Console
 }
 
 // send sends a text within streamPatience.
@@ -104,7 +105,7 @@ func (s sender) follow(r *http.Request, tap *ingest.Tap) {
 		case batch == nil:
 			err = s.send(": still here\n\n")
 		default:
-			err = s.tell(newsOf(batch))
+			err = s.tell(newsOf(batch, s.console.gifts.of(r.Context(), s.console)))
 		}
 		if err != nil {
 			return
@@ -129,8 +130,8 @@ func (s sender) tell(n news) error {
 	return s.send("event: news\ndata: " + string(said) + "\n\n")
 }
 
-// newsOf is what of a batch is told.
-func newsOf(batch *schema.Batch) (n news) {
+// newsOf is what of a batch is told; names are those of gifts.
+func newsOf(batch *schema.Batch, names map[uint32]string) (n news) {
 	add := func(i item) {
 		if len(n.Items) < streamItems {
 			n.Items = append(n.Items, i)
@@ -139,11 +140,7 @@ func newsOf(batch *schema.Batch) (n news) {
 		}
 	}
 	for _, g := range batch.Gifts {
-		name := clean(g.GiftName, 40)
-		if name == "" {
-			name = fmt.Sprintf("#%d", g.GiftID)
-		}
-		add(item{"gift", g.EventTime.UnixMilli(), clean(g.UserName, 40), name, uint64(g.BatchSize) * uint64(g.ComboCount)})
+		add(item{"gift", g.EventTime.UnixMilli(), clean(g.UserName, 40), giftName(g.GiftID, g.GiftName, names), uint64(g.BatchSize) * uint64(g.ComboCount)})
 	}
 	for _, said := range batch.Comments {
 		if said.ShowType != "hidden" {
