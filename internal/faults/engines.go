@@ -18,6 +18,7 @@ import (
 
 	"kslive/internal/dsn"
 	"kslive/internal/process"
+	"kslive/schema"
 )
 
 // engines are the two real databases that all scenarios of a run share. Each
@@ -90,15 +91,29 @@ func at(engine *url.URL, address, name string) string {
 	return u.String()
 }
 
-// retire drops the rollups' refreshes. A scenario that is over must not take the
-// engine's time, every minute, from those that follow.
-func (d *databases) retire(ctx context.Context) error {
+// retire drops what a scenario that is over has stored, but for its coverage where
+// that is still to be judged. It must not take the engine's time from those that
+// follow: each minute for its rollups, and for the merges of all its parts when
+// the engine has been started again.
+func (d *databases) retire(ctx context.Context, judged bool) error {
+	if judged {
+		_, err := d.ask(ctx, "", "DROP DATABASE "+d.name+" SYNC")
+		return err
+	}
 	views, err := d.ask(ctx, d.name, "SELECT view FROM system.view_refreshes WHERE database = currentDatabase()")
 	if err != nil {
 		return err
 	}
 	for _, view := range strings.Fields(string(views)) {
 		if err := d.do(ctx, "DROP TABLE "+view); err != nil {
+			return err
+		}
+	}
+	for _, table := range schema.Tables {
+		if table.Name == "coverage" {
+			continue
+		}
+		if err := d.do(ctx, "TRUNCATE TABLE "+table.Name); err != nil {
 			return err
 		}
 	}

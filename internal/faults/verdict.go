@@ -57,8 +57,8 @@ func play(ctx context.Context, e *engines, sc *scenario, o *options) (r *result,
 	if err == nil && sc.check != nil {
 		err = sc.check(ctx, s)
 	}
-	if err == nil {
-		err = s.retire(ctx)
+	if err == nil && len(s.unmet) == 0 { // what failed is kept, to be looked into
+		err = s.retire(ctx, len(s.silences) == 0)
 	}
 	r.Faults, r.Recovery, r.Notes = s.injected, s.recovered.Seconds(), s.notes
 	r.fail(errors.Join(err, s.close()))
