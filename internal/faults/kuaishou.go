@@ -17,9 +17,14 @@ type kuaishou struct {
 }
 
 // startKuaishou starts a simulator whose heartbeats are short, so that silence
-// is noticed after 5 s, and that has clients confirm what they have read.
+// is noticed after 5 s, and that has clients confirm what they have read. With a
+// thousand rooms it may itself be late by seconds, and silence is 25 s.
 func startKuaishou(ctx context.Context, p process.Program, seed uint64, rooms int, rate float64) (*kuaishou, error) {
-	c, err := p.Start("kuaishou", "simulate", "--listen=127.0.0.1:0", "--heartbeat=2s", "--push-every=500ms", "--confirm",
+	heartbeat := "2s"
+	if rooms > 500 {
+		heartbeat = "10s"
+	}
+	c, err := p.Start("kuaishou", "simulate", "--listen=127.0.0.1:0", "--heartbeat="+heartbeat, "--push-every=500ms", "--confirm",
 		"--seed="+strconv.FormatUint(seed, 10), "--rooms="+strconv.Itoa(rooms), "--rate="+strconv.FormatFloat(rate, 'g', -1, 64))
 	if err != nil {
 		return nil, err

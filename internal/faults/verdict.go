@@ -129,7 +129,7 @@ func (s *stage) compare(ctx context.Context, r *result) error {
 	} else {
 		s.expect(letters == 0, "%d rows are in dead_letters", letters)
 	}
-	s.expect(r.Lost == 0, "%d rows are lost: %v", r.Lost, missingByKind(seen))
+	s.expect(r.Lost == 0, "%d rows are lost, of which clients had confirmed to have read %d: %v", r.Lost, max(0, seen.Lost-letters), missingByKind(seen))
 	s.expect(r.Doubled == 0, "readers see %d rows twice", r.Doubled)
 	s.expect(r.Altered == 0, "%d rows were never sent like this", r.Altered)
 	s.expect(r.Repeated == 0 || s.scenario.twice, "one worker stored %d rows twice, although readers see them once", r.Repeated)
