@@ -171,12 +171,11 @@ var lengthMeanings = func() (all [19]uint32) {
 // lengthOrder is in which order the lengths of that code's codes are sent.
 var lengthOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// fixed sets the tables of blocks that come without.
-func (u *Unpacker) fixed() {
-	if u.isFixed {
-		return
-	}
-	lengths := u.lengths[:maxLiterals+maxDistances]
+// fixedTables are those of blocks that come without.
+type fixedTables struct{ literals, distances table }
+
+func newFixedTables() *fixedTables {
+	var lengths [maxLiterals + maxDistances]uint8
 	for i := range lengths {
 		switch {
 		case i < 144:
@@ -191,14 +190,14 @@ func (u *Unpacker) fixed() {
 			lengths[i] = 5
 		}
 	}
-	u.literals.build(lengths[:maxLiterals], literalMeanings[:])
-	u.distances.build(lengths[maxLiterals:], distanceMeanings[:])
-	u.isFixed = true
+	var t fixedTables
+	t.literals.build(lengths[:maxLiterals], literalMeanings[:])
+	t.distances.build(lengths[maxLiterals:], distanceMeanings[:])
+	return &t
 }
 
 // dynamic reads the tables that a block begins with.
 func (u *Unpacker) dynamic() bool {
-	u.isFixed = false
 	literals, distances, sent := int(u.take(5))+257, int(u.take(5))+1, int(u.take(4))+4
 	if literals > 286 || distances > 30 {
 		return false
