@@ -3,6 +3,7 @@ package ingest
 import (
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	kuaishou "kslive/proto"
@@ -17,19 +18,57 @@ func validText(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// isValid is utf8.ValidString, in half the time where s is Chinese.
-func isValid(s string) bool {
-	for i := 0; i < len(s); {
-		switch c := s[i]; {
-		case c < utf8.RuneSelf:
-			i++
-		case 0xE0 < c && c < 0xF0 && c != 0xED && i+2 < len(s) && s[i+1]&0xC0 == 0x80 && s[i+2]&0xC0 == 0x80:
-			i += 3
-		default:
-			return utf8.ValidString(s[i:])
+// isValid is utf8.ValidString, in half the time where s is short and Chinese.
+func isValid(s string) bool { return isPlain(s) || utf8.ValidString(s) }
+
+// isPlain says whether s is nothing but ASCII and characters of three bytes, such as
+// Chinese ones, which do not begin with E0 or ED: these forbid some second bytes. It
+// looks at eight bytes at once, and never branches on what they are, which nobody can
+// foretell.
+func isPlain(s string) bool {
+	const top, low = 0x8080808080808080, 0x0F0F0F0F0F0F0F0F
+	var bad uint64
+	var due uint64 // those of the next bytes that continue a character: their top bit
+	for at := 0; at < len(s); at += 8 {
+		var w uint64
+		if len(s)-at >= 8 {
+			w = load8(s[at:])
+		} else {
+			w = loadRest(s, at)
 		}
+		bit7, bit6, bit5, bit4 := w&top, w<<1&top, w<<2&top, w<<3&top
+		first := bit7 & bit6 & bit5 &^ bit4 // 1110xxxx
+		bad |= bit7 & bit6 &^ first
+		bad |= first &^ ((w&low + low) << 3)                      // xxxx0000
+		bad |= first &^ ((w&low ^ 0x0D0D0D0D0D0D0D0D + low) << 3) // xxxx1101
+		bad |= bit7&^bit6 ^ (due | first<<8 | first<<16)
+		due = first>>56 | first>>48
 	}
-	return true
+	return bad|due == 0
+}
+
+// loadRest are those of s from at on, fewer than eight: the first lowest, and 0
+// behind the end.
+func loadRest(s string, at int) uint64 {
+	left := len(s) - at
+	switch {
+	case len(s) >= 8:
+		return load8(s[len(s)-8:]) >> (8 * (8 - left))
+	case left >= 4: // two halves that overlap
+		return uint64(load4(s)) | uint64(load4(s[left-4:]))<<(8*(left-4))
+	}
+	w := uint64(0)
+	for i := len(s) - 1; i >= at; i-- {
+		w = w<<8 | uint64(s[i])
+	}
+	return w
+}
+
+func load8(s string) uint64 { return uint64(load4(s)) | uint64(load4(s[4:]))<<32 }
+
+func load4(s string) uint32 {
+	_ = s[3]
+	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
 }
 
 // parseCount reads a counter as the player shows it: "2735", "1.2万", "82.2w",
@@ -39,12 +78,11 @@ func parseCount(text string) (count uint64, exact bool) {
 	if count, rest, ok := leadingDigits(text); ok && rest == "" {
 		return count, true
 	}
-	number, unit := strings.TrimSuffix(strings.TrimSpace(text), "+"), uint64(1)
-	for _, suffix := range countUnits {
-		if rest, ok := strings.CutSuffix(number, suffix.name); ok {
-			number, unit = rest, suffix.value
-			break
-		}
+	number, unit := cutUnit(text)
+	if unit > 1 {
+		number = strings.TrimLeftFunc(number, unicode.IsSpace)
+	} else {
+		number, unit = cutUnit(strings.TrimSuffix(strings.TrimSpace(text), "+"))
 	}
 	count, rest, ok := leadingDigits(number)
 	fraction, pointed := strings.CutPrefix(rest, ".")
@@ -80,6 +118,17 @@ func leadingDigits(text string) (number uint64, rest string, ok bool) {
 		number = number*10 + digit
 	}
 	return number, "", text != ""
+}
+
+// cutUnit is what stands before the unit that text ends with; the unit is 1 when there
+// is none.
+func cutUnit(text string) (number string, unit uint64) {
+	for _, suffix := range countUnits {
+		if number, ok := strings.CutSuffix(text, suffix.name); ok {
+			return number, suffix.value
+		}
+	}
+	return text, 1
 }
 
 var countUnits = []struct {
