@@ -92,7 +92,7 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 		return 0
 	}
 	message, err := d.opener.open(frame.GetData())
-	whole := part{raw: frame.GetData()}
+	whole := partOf(frame.GetData())
 	if d.pseudonyms != nil {
 		if message != nil {
 			d.pseudonyms.message(message, err == nil)
@@ -105,12 +105,12 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 		whole.raw = message.Payload
 	}
 	if err != nil {
-		d.undecoded(&whole, err)
+		d.undecoded(whole, err)
 	} else {
 		if d.opener.beside {
 			d.unknown.visit(message.ProtoReflect())
 		}
-		d.payload(&whole)
+		d.payload(whole)
 	}
 	if message != nil && d.opener.beside {
 		d.envelope(message)
@@ -164,18 +164,19 @@ func (d *Decoder) payload(whole *part) {
 	}
 }
 
-// part is a field of a payload, or the whole payload when its number is 0.
+// part is a field of a payload as it was read from it, or the whole payload, as raw,
+// when its number is 0.
 type part struct {
-	number protowire.Number
+	fieldReader
 	// name is the field's in the .proto, "?<number>" for an unknown one.
 	name    string
 	unknown bool
-	raw     []byte // as fieldReader has it
 	text    string // a copy of raw, in the payloads that have texts: see asText
-	whole   []byte // the same
-	value   uint64 // of a number
 	index   int    // which field of the payload it is, from 1; 0 for the whole
 }
+
+// partOf is what is no field.
+func partOf(raw []byte) *part { return &part{fieldReader: fieldReader{raw: raw}} }
 
 // asText copies a payload into a text, of which those of its rows are parts.
 func (d *Decoder) asText(whole *part) *part {
@@ -193,41 +194,39 @@ type partReader struct {
 	decoder *Decoder
 	message *partNames
 	payload string // its text, if it has one
-	fields  fieldReader
 }
 
 // parts reads the fields of a payload that is a message of the given type. A
 // field with another wire type than declared is unknown; unknown ones are
 // reported. Where the payload breaks off, the rest becomes an Undecoded row.
 func (d *Decoder) parts(payload *part, message *partNames) partReader {
-	return partReader{decoder: d, message: message, payload: payload.text, fields: fieldReader{rest: payload.raw}}
+	return partReader{part: part{fieldReader: fieldReader{rest: payload.raw}}, decoder: d, message: message, payload: payload.text}
 }
 
 // next reads a part and reports whether there was one.
 func (r *partReader) next() bool {
-	for r.index < maxParts && r.fields.next() {
-		r.number, r.raw, r.whole, r.value = r.fields.number, r.fields.raw, r.fields.whole, r.fields.value
+	for r.index < maxParts && r.fieldReader.next() {
 		r.index++
 		if r.decoder.erased(&r.part) && !positioned(r.message) {
 			continue
 		}
 		r.text = ""
-		if r.payload != "" && r.fields.wire == protowire.BytesType {
-			end := len(r.payload) - len(r.fields.rest)
+		if r.payload != "" && r.wire == protowire.BytesType {
+			end := len(r.payload) - len(r.rest)
 			r.text = r.payload[end-len(r.raw) : end]
 		}
-		r.name = r.message.of(&r.fields)
+		r.name = r.message.of(&r.fieldReader)
 		if r.unknown = r.name == ""; r.unknown {
 			r.name = unknownName(r.number)
-			r.decoder.unknown.report(UnknownField{messageName(r.message.Descriptor()), int32(r.number), r.fields.encoded})
+			r.decoder.unknown.report(UnknownField{messageName(r.message.Descriptor()), int32(r.number), r.encoded})
 		}
 		return true
 	}
 	switch {
-	case r.fields.err != nil:
-		r.decoder.undecoded(&part{raw: r.fields.rest}, r.fields.err)
-	case len(r.fields.rest) > 0:
-		r.decoder.undecoded(&part{raw: r.fields.rest}, errManyParts)
+	case r.err != nil:
+		r.decoder.undecoded(partOf(r.rest), r.err)
+	case len(r.rest) > 0:
+		r.decoder.undecoded(partOf(r.rest), errManyParts)
 	}
 	return false
 }
@@ -273,9 +272,9 @@ func (d *Decoder) otherFields(fields []byte, payload *partNames) string {
 	message := payload.New().Interface()
 	switch {
 	case len(fields) > maxPart:
-		d.undecoded(&part{raw: fields}, errLargePart)
+		d.undecoded(partOf(fields), errLargePart)
 	case proto.Unmarshal(fields, message) != nil:
-		d.undecoded(&part{raw: fields}, errMalformed)
+		d.undecoded(partOf(fields), errMalformed)
 	default: // parts has reported what is unknown of it
 		return string(appendMessageJSON(nil, message.ProtoReflect()))
 	}
@@ -293,7 +292,9 @@ func (d *Decoder) otherEvent(whole *part, fields []byte, payload *partNames) {
 // pushes that were ever captured that is nothing.
 func (d *Decoder) envelope(message *kuaishou.SocketMessage) {
 	if said := []byte(d.other(envelopeRest, message).OtherFields); len(said) > 0 {
-		d.addRoomEvent(&part{name: "envelope", raw: said}, said)
+		p := partOf(said)
+		p.name = "envelope"
+		d.addRoomEvent(p, said)
 	}
 }
 

@@ -15,27 +15,27 @@ func (d *Decoder) feedPush(whole *part) {
 	var left, interval []byte
 	for r := d.parts(whole, feedPushMessage); r.next(); {
 		p := &r.part
-		switch p.name {
-		case "display_watching_count":
+		switch p.tag() {
+		case 1<<3 | isText:
 			stat.DisplayWatchingCount = validText(p.text)
-		case "display_like_count":
+		case 2<<3 | isText:
 			stat.DisplayLikeCount = validText(p.text)
-		case "pending_like_count":
+		case 3<<3 | isNumber:
 			stat.PendingLikeCount = p.value
-		case "push_interval":
+		case 4<<3 | isNumber:
 			stat.PushInterval = p.value
 			interval = p.whole
-		case "comment_feeds":
+		case 5<<3 | isText:
 			d.commentFeed(p)
-		case "combo_comment_feed":
+		case 7<<3 | isText:
 			d.comboCommentFeed(p)
-		case "like_feeds":
+		case 8<<3 | isText:
 			d.likeFeed(p)
-		case "gift_feeds":
+		case 9<<3 | isText:
 			d.giftFeed(p)
-		case "system_notice_feeds":
+		case 11<<3 | isText:
 			d.noticeFeed(p)
-		case "share_feeds":
+		case 12<<3 | isText:
 			d.shareFeed(p)
 		default:
 			left = append(left, p.whole...)

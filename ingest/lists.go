@@ -21,11 +21,11 @@ func (d *Decoder) watchingUsers(whole *part) {
 	var left []byte
 	for r := d.parts(whole, watchingUsersMessage); r.next(); {
 		p := &r.part
-		switch p.name {
-		case "watching_user":
+		switch p.tag() {
+		case 1<<3 | isText:
 			position++ // those that are broken hold their place
 			d.watchingUser(p, position)
-		case "display_watching_count":
+		case 2<<3 | isText:
 			stat.DisplayWatchingCount = validText(p.text)
 		default:
 			left = append(left, p.whole...)

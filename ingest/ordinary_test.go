@@ -36,7 +36,7 @@ func fastOf[Row any](message proto.Message, left rest, quickly func(string, *Row
 		if quickly(string(data), &row) {
 			fast = row
 		}
-		if slowly(&part{raw: data, text: string(data)}, &want) {
+		if slowly(partOf(data), &want) {
 			slow = want
 		}
 		return fast, slow

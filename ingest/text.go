@@ -22,11 +22,11 @@ func validText(s string) string {
 func isValid(s string) bool { return isPlain(s) || utf8.ValidString(s) }
 
 // isPlain says whether s is nothing but ASCII and characters of three bytes, such as
-// Chinese ones, which do not begin with E0 or ED: these forbid some second bytes. It
-// looks at eight bytes at once, and never branches on what they are, which nobody can
-// foretell.
+// Chinese ones, that do not begin with E0 or ED, which forbid some second bytes; nor
+// with E1 or EC, which are left out for the sake of a shorter question. It looks at
+// eight bytes at once, and never branches on what they are, which nobody can foretell.
 func isPlain(s string) bool {
-	const top, low = 0x8080808080808080, 0x0F0F0F0F0F0F0F0F
+	const top = 0x8080808080808080
 	var bad uint64
 	var due uint64 // those of the next bytes that continue a character: their top bit
 	for at := 0; at < len(s); at += 8 {
@@ -36,15 +36,15 @@ func isPlain(s string) bool {
 		} else {
 			w = loadRest(s, at)
 		}
-		bit7, bit6, bit5, bit4 := w&top, w<<1&top, w<<2&top, w<<3&top
-		first := bit7 & bit6 & bit5 &^ bit4 // 1110xxxx
-		bad |= bit7 & bit6 &^ first
-		bad |= first &^ ((w&low + low) << 3)                      // xxxx0000
-		bad |= first &^ ((w&low ^ 0x0D0D0D0D0D0D0D0D + low) << 3) // xxxx1101
-		bad |= bit7&^bit6 ^ (due | first<<8 | first<<16)
+		// Of each byte the top bit counts, into which others of it are shifted.
+		lead := w & (w << 1)                             // 11......
+		first := lead & (w << 2) &^ (w << 3) & top       // 1110....
+		bad |= lead &^ first                             // of two or four bytes
+		bad |= first &^ ((w << 4) ^ (w << 5) | (w << 6)) // 1110000. and 1110110.
+		bad |= w&^(w<<1) ^ (due | first<<8 | first<<16)  // 10...... where none is due, or the reverse
 		due = first>>56 | first>>48
 	}
-	return bad|due == 0
+	return bad&top|due == 0
 }
 
 // loadRest are those of s from at on, fewer than eight: the first lowest, and 0

@@ -19,8 +19,8 @@ import (
 // Not for concurrent use.
 type Unpacker struct {
 	literals, distances table
-	fixed               *fixedTables // once there was a block without tables
-	lengths             [maxLiterals + maxDistances]uint8
+	fixed               *fixedTables                     // once there was a block without tables
+	sent                [maxLiterals + maxDistances]code // that a block begins with
 
 	in   []byte // from the deflated data to the end
 	at   int
