@@ -75,7 +75,7 @@ func load4(s string) uint32 {
 // "1.1亿", "50+". exact is true for plain digits only. What is no counter or
 // does not fit is 0 and not exact.
 func parseCount(text string) (count uint64, exact bool) {
-	if count, rest, ok := leadingDigits(text); ok && rest == "" {
+	if count, ok := digits(text); ok {
 		return count, true
 	}
 	number, unit := cutUnit(text)
@@ -102,6 +102,15 @@ func parseCount(text string) (count uint64, exact bool) {
 		count += more
 	}
 	return count, false
+}
+
+// digits reads text that is nothing but digits; else it is 0 and false.
+func digits(text string) (number uint64, ok bool) {
+	number, rest, ok := leadingDigits(text)
+	if rest != "" || !ok {
+		return 0, false
+	}
+	return number, true
 }
 
 // leadingDigits reads the digits that text begins with, and answers what follows
@@ -149,15 +158,12 @@ func mergeKeyUser(key string) uint64 {
 		if i < 0 {
 			return 0
 		}
-		if _, err := strconv.ParseUint(rest[i+1:], 10, 64); err != nil {
+		if _, ok := digits(rest[i+1:]); !ok {
 			return 0
 		}
 		rest = rest[:i]
 	}
-	id, err := strconv.ParseUint(user, 10, 64)
-	if err != nil {
-		return 0
-	}
+	id, _ := digits(user)
 	return id
 }
 
