@@ -91,6 +91,7 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 		d.coverageRow(frame, offset)
 		return 0
 	}
+	d.startFrame(offset)
 	message, err := d.opener.open(frame.GetData())
 	whole := partOf(frame.GetData())
 	if d.pseudonyms != nil {
@@ -100,7 +101,7 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 			whole.raw = make([]byte, len(whole.raw)) // can hold anybody
 		}
 	}
-	d.start(message, offset)
+	d.startMessage(message)
 	if message != nil {
 		whole.raw = message.Payload
 	}
@@ -119,22 +120,25 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 	return len(whole.raw)
 }
 
-// start prepares what all rows of a frame have in common.
-func (d *Decoder) start(message *kuaishou.SocketMessage, offset int64) {
+// startFrame prepares what all rows of a frame have in common. It goes before the
+// envelope is opened, so that a processor fetches all of a frame at once that is not
+// in its cache.
+func (d *Decoder) startFrame(offset int64) {
+	d.event = schema.Event{
+		LiveID:       validText(d.frame.GetLiveId()),
+		LiveStreamID: validText(d.frame.GetLiveStreamId()),
+		ReceivedAt:   timeOf(uint64(d.frame.GetReceivedAt())),
+		SessionID:    d.frame.GetSessionId(),
+		FrameNumber:  d.frame.GetFrameNumber(),
+		Offset:       offset,
+	}
+}
+
+// startMessage adds to that what the envelope says; message may be nil.
+func (d *Decoder) startMessage(message *kuaishou.SocketMessage) {
 	d.identity.start(d.frame, message)
 	d.payloadType, d.sent = message.GetPayloadType(), message.GetTime()
-	received := timeOf(uint64(d.frame.GetReceivedAt()))
-	at, source := eventTime(0, d.sent, received)
-	d.event = schema.Event{
-		LiveID:          validText(d.frame.GetLiveId()),
-		LiveStreamID:    validText(d.frame.GetLiveStreamId()),
-		EventTime:       at,
-		EventTimeSource: source,
-		ReceivedAt:      received,
-		SessionID:       d.frame.GetSessionId(),
-		FrameNumber:     d.frame.GetFrameNumber(),
-		Offset:          offset,
-	}
+	d.event.EventTime, d.event.EventTimeSource = eventTime(0, d.sent, d.event.ReceivedAt)
 }
 
 // payload makes the rows of a whole payload, by its type. To decode another

@@ -7,9 +7,13 @@ import (
 	"kslive/schema"
 )
 
-var feedPushMessage = partNamesOf[*kuaishou.SCWebFeedPush]()
+var (
+	feedPushMessage = partNamesOf[*kuaishou.SCWebFeedPush]()
+	feedPushName    = payloadTypeName(kuaishou.PayloadType_SC_FEED_PUSH)
+)
 
-// feedPush makes the rows of a 310.
+// feedPush makes the rows of a 310. Its fields are told apart by their tags, as in
+// ordinary: to compare their names takes longer.
 func (d *Decoder) feedPush(whole *part) {
 	stat := add(&d.batch.RoomStats)
 	var left, interval []byte
@@ -47,17 +51,17 @@ func (d *Decoder) feedPush(whole *part) {
 		return
 	}
 	stat.OtherFields = d.otherFields(left, feedPushMessage)
-	d.roomStat(whole, stat)
+	d.roomStat(whole, stat, feedPushName)
 }
 
 func hasCounter(stat *schema.RoomStat) bool {
 	return stat.DisplayWatchingCount != "" || stat.DisplayLikeCount != "" || stat.PendingLikeCount != 0
 }
 
-// roomStat fills in what counters have in common.
-func (d *Decoder) roomStat(whole *part, stat *schema.RoomStat) {
+// roomStat fills in what counters have in common, those of a payload type of that name.
+func (d *Decoder) roomStat(whole *part, stat *schema.RoomStat, payloadType string) {
 	stat.Event = d.eventOf(whole)
-	stat.PayloadType = payloadTypeName(d.payloadType)
+	stat.PayloadType = payloadType
 	stat.WatchingCount, stat.WatchingCountExact = parseCount(stat.DisplayWatchingCount)
 	stat.LikeCount, stat.LikeCountExact = parseCount(stat.DisplayLikeCount)
 }

@@ -7,6 +7,7 @@ import (
 
 var (
 	watchingUsersMessage = partNamesOf[*kuaishou.SCWebLiveWatchingUsers]()
+	watchingUsersName    = payloadTypeName(kuaishou.PayloadType_SC_LIVE_WATCHING_LIST)
 	redPacksMessage      = partNamesOf[*kuaishou.SCWebCurrentRedPackFeed]()
 )
 
@@ -37,7 +38,7 @@ func (d *Decoder) watchingUsers(whole *part) {
 		return
 	}
 	stat.OtherFields = d.otherFields(left, watchingUsersMessage)
-	d.roomStat(whole, stat)
+	d.roomStat(whole, stat, watchingUsersName)
 }
 
 func (d *Decoder) watchingUser(p *part, position uint32) {
