@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"iter"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -35,7 +34,6 @@ type Decoder struct {
 	opener   opener
 	identity identity
 	unknown  unknownFields
-	ordinary ordinary
 	texts    texts
 
 	// The frame being decoded.
@@ -45,16 +43,14 @@ type Decoder struct {
 	event       schema.Event
 	batch       *schema.Batch
 
-	// left is whether the message that was read last may hold what has no column.
-	left bool
 	json []byte // of other
 
 	pseudonyms *pseudonymizer // nil: people are who they are
 
-	// trace, when it is not nil, is told from which part each row is.
-	trace func(p part, id uint64)
+	// trace, when it is not nil, is told by its index from which part each row is.
+	trace func(part int, id uint64)
 
-	// The messages that come most often.
+	// The messages that come most often, for those that are not ordinary.
 	comment kuaishou.WebCommentFeed
 	like    kuaishou.WebLikeFeed
 	gift    kuaishou.WebGiftFeed
@@ -95,8 +91,9 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 		d.coverageRow(frame, offset)
 		return 0
 	}
+	d.startFrame(offset)
 	message, err := d.opener.open(frame.GetData())
-	whole := part{raw: frame.GetData()}
+	whole := partOf(frame.GetData())
 	if d.pseudonyms != nil {
 		if message != nil {
 			d.pseudonyms.message(message, err == nil)
@@ -104,7 +101,7 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 			whole.raw = make([]byte, len(whole.raw)) // can hold anybody
 		}
 	}
-	d.start(message, offset)
+	d.startMessage(message)
 	if message != nil {
 		whole.raw = message.Payload
 	}
@@ -123,27 +120,30 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 	return len(whole.raw)
 }
 
-// start prepares what all rows of a frame have in common.
-func (d *Decoder) start(message *kuaishou.SocketMessage, offset int64) {
+// startFrame prepares what all rows of a frame have in common. It goes before the
+// envelope is opened, so that a processor fetches all of a frame at once that is not
+// in its cache.
+func (d *Decoder) startFrame(offset int64) {
+	d.event = schema.Event{
+		LiveID:       validText(d.frame.GetLiveId()),
+		LiveStreamID: validText(d.frame.GetLiveStreamId()),
+		ReceivedAt:   timeOf(uint64(d.frame.GetReceivedAt())),
+		SessionID:    d.frame.GetSessionId(),
+		FrameNumber:  d.frame.GetFrameNumber(),
+		Offset:       offset,
+	}
+}
+
+// startMessage adds to that what the envelope says; message may be nil.
+func (d *Decoder) startMessage(message *kuaishou.SocketMessage) {
 	d.identity.start(d.frame, message)
 	d.payloadType, d.sent = message.GetPayloadType(), message.GetTime()
-	received := timeOf(uint64(d.frame.GetReceivedAt()))
-	at, source := eventTime(0, d.sent, received)
-	d.event = schema.Event{
-		LiveID:          validText(d.frame.GetLiveId()),
-		LiveStreamID:    validText(d.frame.GetLiveStreamId()),
-		EventTime:       at,
-		EventTimeSource: source,
-		ReceivedAt:      received,
-		SessionID:       d.frame.GetSessionId(),
-		FrameNumber:     d.frame.GetFrameNumber(),
-		Offset:          offset,
-	}
+	d.event.EventTime, d.event.EventTimeSource = eventTime(0, d.sent, d.event.ReceivedAt)
 }
 
 // payload makes the rows of a whole payload, by its type. To decode another
 // type is a case here; what roomMessages names needs none.
-func (d *Decoder) payload(whole part) {
+func (d *Decoder) payload(whole *part) {
 	switch d.payloadType {
 	case kuaishou.PayloadType_SC_FEED_PUSH:
 		d.feedPush(d.asText(whole))
@@ -168,63 +168,79 @@ func (d *Decoder) payload(whole part) {
 	}
 }
 
-// part is a field of a payload, or the whole payload when its number is 0.
+// part is a field of a payload as it was read from it, or the whole payload, as raw,
+// when its number is 0.
 type part struct {
-	number protowire.Number
+	fieldReader
 	// name is the field's in the .proto, "?<number>" for an unknown one.
 	name    string
 	unknown bool
-	raw     []byte // as fieldReader has it
 	text    string // a copy of raw, in the payloads that have texts: see asText
-	whole   []byte // the same
-	value   uint64 // of a number
 	index   int    // which field of the payload it is, from 1; 0 for the whole
 }
 
+// partOf is what is no field.
+func partOf(raw []byte) *part { return &part{fieldReader: fieldReader{raw: raw}} }
+
 // asText copies a payload into a text, of which those of its rows are parts.
-func (d *Decoder) asText(whole part) part {
+func (d *Decoder) asText(whole *part) *part {
 	whole.text = d.texts.of(whole.raw)
 	return whole
 }
 
-// parts yields the fields of a payload that is a message of the given type. A
+// isText says whether all of the part is in its text, and not too large.
+func (p *part) isText() bool { return len(p.text) == len(p.raw) && len(p.raw) <= maxPart }
+
+// partReader reads the fields of a payload one after the other.
+type partReader struct {
+	part // the one just read
+
+	decoder *Decoder
+	message *partNames
+	payload string // its text, if it has one
+}
+
+// parts reads the fields of a payload that is a message of the given type. A
 // field with another wire type than declared is unknown; unknown ones are
 // reported. Where the payload breaks off, the rest becomes an Undecoded row.
-func (d *Decoder) parts(payload part, message *partNames) iter.Seq[part] {
-	return func(yield func(part) bool) {
-		fields := fieldReader{rest: payload.raw}
-		for n := 0; n < maxParts && fields.next(); n++ {
-			p := part{number: fields.number, raw: fields.raw, whole: fields.whole, value: fields.value, index: n + 1}
-			if d.erased(p) && !positioned(message) {
-				continue
-			}
-			if payload.text != "" && fields.wire == protowire.BytesType {
-				end := len(payload.raw) - len(fields.rest)
-				p.text = payload.text[end-len(p.raw) : end]
-			}
-			if p.name = message.of(&fields); p.name == "" {
-				p.name, p.unknown = unknownName(fields.number), true
-				d.unknown.report(UnknownField{messageName(message.Descriptor()), int32(fields.number), fields.encoded})
-			}
-			if !yield(p) {
-				return
-			}
+func (d *Decoder) parts(payload *part, message *partNames) partReader {
+	return partReader{part: part{fieldReader: fieldReader{rest: payload.raw}}, decoder: d, message: message, payload: payload.text}
+}
+
+// next reads a part and reports whether there was one.
+func (r *partReader) next() bool {
+	for r.index < maxParts && r.fieldReader.next() {
+		r.index++
+		if r.decoder.erased(&r.part) && !positioned(r.message) {
+			continue
 		}
-		switch {
-		case fields.err != nil:
-			d.undecoded(part{raw: fields.rest}, fields.err)
-		case len(fields.rest) > 0:
-			d.undecoded(part{raw: fields.rest}, errManyParts)
+		r.text = ""
+		if r.payload != "" && r.wire == protowire.BytesType {
+			end := len(r.payload) - len(r.rest)
+			r.text = r.payload[end-len(r.raw) : end]
 		}
+		r.name = r.message.of(&r.fieldReader)
+		if r.unknown = r.name == ""; r.unknown {
+			r.name = unknownName(r.number)
+			r.decoder.unknown.report(UnknownField{messageName(r.message.Descriptor()), int32(r.number), r.encoded})
+		}
+		return true
 	}
+	switch {
+	case r.err != nil:
+		r.decoder.undecoded(partOf(r.rest), r.err)
+	case len(r.rest) > 0:
+		r.decoder.undecoded(partOf(r.rest), errManyParts)
+	}
+	return false
 }
 
 // erased says whether a part was about a person who was erased.
-func (d *Decoder) erased(p part) bool { return len(p.raw) == 0 && d.frame.GetErasure() != nil }
+func (d *Decoder) erased(p *part) bool { return len(p.raw) == 0 && d.frame.GetErasure() != nil }
 
 // unmarshal reads a part into message, as far as it is one: see mend. When it is
 // none, it becomes an Undecoded row and the answer is false.
-func (d *Decoder) unmarshal(p part, message proto.Message) bool {
+func (d *Decoder) unmarshal(p *part, message proto.Message) bool {
 	if len(p.raw) > maxPart {
 		d.undecoded(p, errLargePart)
 		return false
@@ -235,25 +251,12 @@ func (d *Decoder) unmarshal(p part, message proto.Message) bool {
 		return false
 	}
 	d.unknown.visit(message.ProtoReflect())
-	d.left = true
 	return true
 }
 
-// read is unmarshal for a message that ordinary may have read already.
-func (d *Decoder) read(p part, ordinary bool, message proto.Message) bool {
-	if ordinary && len(p.raw) == len(p.text) && len(p.raw) <= maxPart {
-		d.left = false
-		return true
-	}
-	return d.unmarshal(p, message)
-}
-
-// other is what of the message that was read last has no column.
+// other is what of a message has no column.
 func (d *Decoder) other(left rest, message proto.Message) (row schema.Other) {
 	const keep = 64 << 10
-	if !d.left {
-		return row
-	}
 	d.json = left.append(d.json[:0], message.ProtoReflect())
 	if len(d.json) > len("{}") {
 		row.OtherFields = string(d.json)
@@ -273,9 +276,9 @@ func (d *Decoder) otherFields(fields []byte, payload *partNames) string {
 	message := payload.New().Interface()
 	switch {
 	case len(fields) > maxPart:
-		d.undecoded(part{raw: fields}, errLargePart)
+		d.undecoded(partOf(fields), errLargePart)
 	case proto.Unmarshal(fields, message) != nil:
-		d.undecoded(part{raw: fields}, errMalformed)
+		d.undecoded(partOf(fields), errMalformed)
 	default: // parts has reported what is unknown of it
 		return string(appendMessageJSON(nil, message.ProtoReflect()))
 	}
@@ -283,7 +286,7 @@ func (d *Decoder) otherFields(fields []byte, payload *partNames) string {
 }
 
 // otherEvent makes a row of otherFields, where there is no other row for them.
-func (d *Decoder) otherEvent(whole part, fields []byte, payload *partNames) {
+func (d *Decoder) otherEvent(whole *part, fields []byte, payload *partNames) {
 	if said := d.otherFields(fields, payload); said != "" {
 		d.addRoomEvent(whole, []byte(said))
 	}
@@ -292,14 +295,15 @@ func (d *Decoder) otherEvent(whole part, fields []byte, payload *partNames) {
 // envelope makes a row of what the envelope said beside the payload. On all
 // pushes that were ever captured that is nothing.
 func (d *Decoder) envelope(message *kuaishou.SocketMessage) {
-	d.left = true
 	if said := []byte(d.other(envelopeRest, message).OtherFields); len(said) > 0 {
-		d.addRoomEvent(part{name: "envelope", raw: said}, said)
+		p := partOf(said)
+		p.name = "envelope"
+		d.addRoomEvent(p, said)
 	}
 }
 
 // eventOf is the common part of the row made from a part.
-func (d *Decoder) eventOf(p part) schema.Event {
+func (d *Decoder) eventOf(p *part) schema.Event {
 	event := d.event
 	event.EventID = d.eventID(p)
 	return event
@@ -307,22 +311,22 @@ func (d *Decoder) eventOf(p part) schema.Event {
 
 // eventID is the identity of the row made from a part; to be called once for each,
 // since it tells equal ones apart by counting them.
-func (d *Decoder) eventID(p part) uint64 {
+func (d *Decoder) eventID(p *part) uint64 {
 	id := d.identity.of(p.number, p.raw)
 	if d.trace != nil {
-		d.trace(p, id)
+		d.trace(p.index, id)
 	}
 	return id
 }
 
 // eventAt is eventOf for a feed that has a clock of its own.
-func (d *Decoder) eventAt(p part, feedTime uint64) schema.Event {
+func (d *Decoder) eventAt(p *part, feedTime uint64) schema.Event {
 	event := d.eventOf(p)
 	event.EventTime, event.EventTimeSource = eventTime(feedTime, d.sent, event.ReceivedAt)
 	return event
 }
 
-func (d *Decoder) undecoded(p part, reason error) {
+func (d *Decoder) undecoded(p *part, reason error) {
 	d.batch.Undecoded = append(d.batch.Undecoded, schema.Undecoded{
 		Event:           d.eventOf(p),
 		PayloadType:     uint32(d.payloadType),

@@ -65,7 +65,11 @@ func FuzzDecode(f *testing.F) {
 			f.Add(bytes.Clone(message.Payload), uint32(message.PayloadType))
 		}
 	})
+	for _, feed := range cutFeeds() {
+		f.Add(append(nested(5, []byte(feed)), nested(8, []byte(feed))...), uint32(kuaishou.PayloadType_SC_FEED_PUSH))
+	}
 	decoder := NewDecoder(nil)
+	var used schema.Batch
 	f.Fuzz(func(t *testing.T, data []byte, kind uint32) {
 		if kind != 0 {
 			data = sealed(t, kuaishou.PayloadType(kind), data, kuaishou.SocketMessage_NONE)
@@ -76,6 +80,11 @@ func FuzzDecode(f *testing.F) {
 		NewDecoder(func(UnknownField) {}).Decode(frame, 1, &again)
 		if !reflect.DeepEqual(batch, again) {
 			t.Errorf("decoded twice:\n%s\n%s", rowsJSON(t, &batch), rowsJSON(t, &again))
+		}
+		used.Reset() // what it held before, and took back, must not show
+		decoder.Decode(frame, 1, &used)
+		if !bytes.Equal(rowsJSON(t, &batch), rowsJSON(t, &used)) {
+			t.Errorf("decoded into a batch that was used:\n%s\n%s", rowsJSON(t, &batch), rowsJSON(t, &used))
 		}
 		if batch.Len() > maxParts+2 {
 			t.Errorf("%d rows", batch.Len())

@@ -39,9 +39,9 @@ type tracer struct {
 
 func newTracer() tracer {
 	t := tracer{Decoder: NewDecoder(nil), ids: make(map[int][]uint64), parts: make(map[uint64]int)}
-	t.trace = func(p part, id uint64) {
-		t.ids[p.index] = append(t.ids[p.index], id)
-		t.parts[id] = p.index
+	t.trace = func(part int, id uint64) {
+		t.ids[part] = append(t.ids[part], id)
+		t.parts[id] = part
 	}
 	return t
 }

@@ -7,98 +7,127 @@ import (
 	"kslive/schema"
 )
 
-var feedPushMessage = partNamesOf[*kuaishou.SCWebFeedPush]()
+var (
+	feedPushMessage = partNamesOf[*kuaishou.SCWebFeedPush]()
+	feedPushName    = payloadTypeName(kuaishou.PayloadType_SC_FEED_PUSH)
+)
 
-// feedPush makes the rows of a 310.
-func (d *Decoder) feedPush(whole part) {
-	var stat schema.RoomStat
+// feedPush makes the rows of a 310. Its fields are told apart by their tags, as in
+// ordinary: to compare their names takes longer.
+func (d *Decoder) feedPush(whole *part) {
+	stat := add(&d.batch.RoomStats)
 	var left, interval []byte
-	for p := range d.parts(whole, feedPushMessage) {
-		switch p.name {
-		case "display_watching_count":
+	for r := d.parts(whole, feedPushMessage); r.next(); {
+		p := &r.part
+		switch p.tag() {
+		case 1<<3 | isText:
 			stat.DisplayWatchingCount = validText(p.text)
-		case "display_like_count":
+		case 2<<3 | isText:
 			stat.DisplayLikeCount = validText(p.text)
-		case "pending_like_count":
+		case 3<<3 | isNumber:
 			stat.PendingLikeCount = p.value
-		case "push_interval":
+		case 4<<3 | isNumber:
 			stat.PushInterval = p.value
 			interval = p.whole
-		case "comment_feeds":
+		case 5<<3 | isText:
 			d.commentFeed(p)
-		case "combo_comment_feed":
+		case 7<<3 | isText:
 			d.comboCommentFeed(p)
-		case "like_feeds":
+		case 8<<3 | isText:
 			d.likeFeed(p)
-		case "gift_feeds":
+		case 9<<3 | isText:
 			d.giftFeed(p)
-		case "system_notice_feeds":
+		case 11<<3 | isText:
 			d.noticeFeed(p)
-		case "share_feeds":
+		case 12<<3 | isText:
 			d.shareFeed(p)
 		default:
 			left = append(left, p.whole...)
 		}
 	}
 	if !hasCounter(stat) {
+		drop(&d.batch.RoomStats)
 		d.otherEvent(whole, append(left, interval...), feedPushMessage)
 		return
 	}
 	stat.OtherFields = d.otherFields(left, feedPushMessage)
-	d.roomStat(whole, stat)
+	d.roomStat(whole, stat, feedPushName)
 }
 
-func hasCounter(stat schema.RoomStat) bool {
+func hasCounter(stat *schema.RoomStat) bool {
 	return stat.DisplayWatchingCount != "" || stat.DisplayLikeCount != "" || stat.PendingLikeCount != 0
 }
 
-func (d *Decoder) roomStat(whole part, stat schema.RoomStat) {
+// roomStat fills in what counters have in common, those of a payload type of that name.
+func (d *Decoder) roomStat(whole *part, stat *schema.RoomStat, payloadType string) {
 	stat.Event = d.eventOf(whole)
-	stat.PayloadType = payloadTypeName(d.payloadType)
+	stat.PayloadType = payloadType
 	stat.WatchingCount, stat.WatchingCountExact = parseCount(stat.DisplayWatchingCount)
 	stat.LikeCount, stat.LikeCountExact = parseCount(stat.DisplayLikeCount)
-	d.batch.RoomStats = append(d.batch.RoomStats, stat)
 }
 
 // commentFeed makes the row of a comment, pushed or recalled.
-func (d *Decoder) commentFeed(p part) {
-	feed := &d.comment
-	if !d.read(p, d.ordinary.comment(p.text, feed), feed) {
+func (d *Decoder) commentFeed(p *part) {
+	row := add(&d.batch.Comments)
+	if p.isText() && ordinaryOf(p.text).comment(p.text, row) {
+		row.Event = d.event
+	} else if !d.anyComment(p, row) {
+		drop(&d.batch.Comments)
 		return
 	}
-	// Written where it stays, for it is 400 bytes: that takes a tenth off the whole.
-	row := add(&d.batch.Comments)
-	row.Event = d.event
 	row.EventID = d.eventID(p)
 	row.Source = "feed"
-	left := commentRest
-	if recalled(d.payloadType) { // on the socket a feed's own clock is empty, and not to be trusted
+	if recalled(d.payloadType) {
 		row.Source = "recall"
-		row.EventTime, row.EventTimeSource = eventTime(feed.Time, d.sent, row.ReceivedAt)
-		if row.EventTimeSource == schema.FromFeed {
+	}
+}
+
+func (d *Decoder) anyComment(p *part, row *schema.Comment) bool {
+	feed := &d.comment
+	if !d.unmarshal(p, feed) {
+		return false
+	}
+	event, left := d.event, commentRest
+	if recalled(d.payloadType) { // on the socket a feed's own clock is empty, and not to be trusted
+		event.EventTime, event.EventTimeSource = eventTime(feed.Time, d.sent, event.ReceivedAt)
+		if event.EventTimeSource == schema.FromFeed {
 			left = timedCommentRest
 		}
 	}
-	row.User = simpleUser(feed.User, feed.SenderState)
-	row.Audience = audience(feed.SenderState)
-	row.FeedID = validText(feed.Id)
-	row.Content = validText(feed.Content)
-	row.ShowType = word(showWords, feed.ShowType)
-	row.Color = validText(feed.Color)
-	row.DeviceHash = validText(feed.DeviceHash)
-	row.SortRank = feed.SortRank
-	row.Other = d.other(left, feed)
+	*row = schema.Comment{
+		Event:      event,
+		User:       simpleUser(feed.User, feed.SenderState),
+		Audience:   audience(feed.SenderState),
+		FeedID:     validText(feed.Id),
+		Content:    validText(feed.Content),
+		ShowType:   word(showWords, feed.ShowType),
+		Color:      validText(feed.Color),
+		DeviceHash: validText(feed.DeviceHash),
+		SortRank:   feed.SortRank,
+		Other:      d.other(left, feed),
+	}
+	return true
 }
 
-// add appends an empty row, and answers where it is.
+// add appends an empty row, and answers where it is. What a batch holds behind its
+// rows is empty: Reset and drop leave it so.
 func add[Row any](rows *[]Row) *Row {
-	*rows = slices.Grow(*rows, 1)[:len(*rows)+1]
-	row := &(*rows)[len(*rows)-1]
-	*row = *new(Row)
-	return row
+	n := len(*rows)
+	if n == cap(*rows) {
+		*rows = slices.Grow(*rows, 1)
+	}
+	*rows = (*rows)[:n+1]
+	return &(*rows)[n]
 }
 
-func (d *Decoder) comboCommentFeed(p part) {
+// drop takes the last row away.
+func drop[Row any](rows *[]Row) {
+	last := len(*rows) - 1
+	clear((*rows)[last:])
+	*rows = (*rows)[:last]
+}
+
+func (d *Decoder) comboCommentFeed(p *part) {
 	var feed kuaishou.WebComboCommentFeed
 	if !d.unmarshal(p, &feed) {
 		return
@@ -112,34 +141,56 @@ func (d *Decoder) comboCommentFeed(p part) {
 	})
 }
 
-func (d *Decoder) likeFeed(p part) {
-	feed := &d.like
-	if !d.read(p, d.ordinary.like(p.text, feed), feed) {
+func (d *Decoder) likeFeed(p *part) {
+	row := add(&d.batch.Likes)
+	if p.isText() && ordinaryOf(p.text).like(p.text, row) {
+		row.Event = d.event
+	} else if !d.anyLike(p, row) {
+		drop(&d.batch.Likes)
 		return
 	}
-	d.batch.Likes = append(d.batch.Likes, schema.Like{
-		Event:      d.eventOf(p),
+	row.EventID = d.eventID(p)
+}
+
+func (d *Decoder) anyLike(p *part, row *schema.Like) bool {
+	feed := &d.like
+	if !d.unmarshal(p, feed) {
+		return false
+	}
+	*row = schema.Like{
+		Event:      d.event,
 		User:       simpleUser(feed.User, feed.SenderState),
 		Audience:   audience(feed.SenderState),
 		FeedID:     validText(feed.Id),
 		DeviceHash: validText(feed.DeviceHash),
 		SortRank:   feed.SortRank,
 		Other:      d.other(likeRest, feed),
-	})
+	}
+	return true
 }
 
-func (d *Decoder) giftFeed(p part) {
-	feed := &d.gift
-	if !d.read(p, d.ordinary.gift(p.text, feed), feed) {
+func (d *Decoder) giftFeed(p *part) {
+	row := add(&d.batch.Gifts)
+	if p.isText() && (ordinary{}).gift(p.text, row) {
+		row.Event = d.event
+	} else if !d.anyGift(p, row) {
+		drop(&d.batch.Gifts)
 		return
 	}
-	user := simpleUser(feed.User, feed.SenderState)
-	if user.OriginUserID == 0 {
-		user.OriginUserID = mergeKeyUser(feed.MergeKey)
+	row.EventID = d.eventID(p)
+	if row.OriginUserID == 0 {
+		row.OriginUserID = mergeKeyUser(row.MergeKey)
 	}
-	d.batch.Gifts = append(d.batch.Gifts, schema.Gift{
-		Event:               d.eventOf(p),
-		User:                user,
+}
+
+func (d *Decoder) anyGift(p *part, row *schema.Gift) bool {
+	feed := &d.gift
+	if !d.unmarshal(p, feed) {
+		return false
+	}
+	*row = schema.Gift{
+		Event:               d.event,
+		User:                simpleUser(feed.User, feed.SenderState),
 		Audience:            audience(feed.SenderState),
 		FeedID:              validText(feed.Id),
 		FeedTime:            timeOf(feed.Time),
@@ -160,10 +211,11 @@ func (d *Decoder) giftFeed(p part) {
 		DanmakuDisplay:      feed.DanmakuDisplay,
 		SortRank:            feed.SortRank,
 		Other:               d.other(giftRest, feed),
-	})
+	}
+	return true
 }
 
-func (d *Decoder) noticeFeed(p part) {
+func (d *Decoder) noticeFeed(p *part) {
 	var feed kuaishou.WebSystemNoticeFeed
 	if !d.unmarshal(p, &feed) {
 		return
@@ -181,7 +233,7 @@ func (d *Decoder) noticeFeed(p part) {
 	})
 }
 
-func (d *Decoder) shareFeed(p part) {
+func (d *Decoder) shareFeed(p *part) {
 	var feed kuaishou.WebShareFeed
 	if !d.unmarshal(p, &feed) {
 		return

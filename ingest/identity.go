@@ -79,15 +79,17 @@ func (i *identity) of(number protowire.Number, feed []byte) uint64 {
 
 func (i *identity) hash(number protowire.Number, ordinal uint64, feed []byte) uint64 {
 	const small = 1 << 10 // bytes that cost less to copy than to be hashed by a digest
-	i.hashed = binary.AppendUvarint(i.hashed[:i.frame], uint64(number))
-	i.hashed = binary.AppendUvarint(i.hashed, ordinal)
-	i.hashed = binary.AppendUvarint(i.hashed, uint64(len(feed)))
+	hashed := binary.AppendUvarint(i.hashed[:i.frame], uint64(number))
+	hashed = binary.AppendUvarint(hashed, ordinal)
+	hashed = binary.AppendUvarint(hashed, uint64(len(feed)))
 	if len(feed) <= small {
-		i.hashed = append(i.hashed, feed...)
-		return xxhash.Sum64(i.hashed)
+		hashed = append(hashed, feed...)
+		i.hashed = hashed
+		return xxhash.Sum64(hashed)
 	}
+	i.hashed = hashed
 	i.digest.Reset()
-	_, _ = i.digest.Write(i.hashed) // never fails
+	_, _ = i.digest.Write(hashed) // never fails
 	_, _ = i.digest.Write(feed)
 	return i.digest.Sum64()
 }

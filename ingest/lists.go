@@ -7,6 +7,7 @@ import (
 
 var (
 	watchingUsersMessage = partNamesOf[*kuaishou.SCWebLiveWatchingUsers]()
+	watchingUsersName    = payloadTypeName(kuaishou.PayloadType_SC_LIVE_WATCHING_LIST)
 	redPacksMessage      = partNamesOf[*kuaishou.SCWebCurrentRedPackFeed]()
 )
 
@@ -15,53 +16,69 @@ var (
 func positioned(message *partNames) bool { return message == watchingUsersMessage }
 
 // watchingUsers makes the rows of a 340.
-func (d *Decoder) watchingUsers(whole part) {
-	var stat schema.RoomStat
+func (d *Decoder) watchingUsers(whole *part) {
+	stat := add(&d.batch.RoomStats)
 	var position uint32
 	var left []byte
-	for p := range d.parts(whole, watchingUsersMessage) {
-		switch p.name {
-		case "watching_user":
+	for r := d.parts(whole, watchingUsersMessage); r.next(); {
+		p := &r.part
+		switch p.tag() {
+		case 1<<3 | isText:
 			position++ // those that are broken hold their place
 			d.watchingUser(p, position)
-		case "display_watching_count":
+		case 2<<3 | isText:
 			stat.DisplayWatchingCount = validText(p.text)
 		default:
 			left = append(left, p.whole...)
 		}
 	}
 	if !hasCounter(stat) {
+		drop(&d.batch.RoomStats)
 		d.otherEvent(whole, left, watchingUsersMessage)
 		return
 	}
 	stat.OtherFields = d.otherFields(left, watchingUsersMessage)
-	d.roomStat(whole, stat)
+	d.roomStat(whole, stat, watchingUsersName)
 }
 
-func (d *Decoder) watchingUser(p part, position uint32) {
-	viewer := &d.viewer
-	if d.erased(p) || !d.read(p, d.ordinary.viewer(p.text, viewer), viewer) {
+func (d *Decoder) watchingUser(p *part, position uint32) {
+	if d.erased(p) {
 		return
 	}
-	coins, exact := parseCount(viewer.DisplayKsCoin)
-	d.batch.Viewers = append(d.batch.Viewers, schema.Viewer{
-		Event:             d.eventOf(p),
+	row := add(&d.batch.Viewers)
+	if p.isText() && (ordinary{}).viewer(p.text, row) {
+		row.Event = d.event
+	} else if !d.anyViewer(p, row) {
+		drop(&d.batch.Viewers)
+		return
+	}
+	row.EventID = d.eventID(p)
+	row.Position = position
+	row.KsCoin, row.KsCoinExact = parseCount(row.DisplayKsCoin)
+}
+
+func (d *Decoder) anyViewer(p *part, row *schema.Viewer) bool {
+	viewer := &d.viewer
+	if !d.unmarshal(p, viewer) {
+		return false
+	}
+	*row = schema.Viewer{
+		Event:             d.event,
 		User:              simpleUser(viewer.User, nil),
-		Position:          position,
 		Offline:           viewer.Offline,
 		Tuhao:             viewer.Tuhao,
 		LiveAssistantType: word(assistantWords, viewer.LiveAssistantType),
 		DisplayKsCoin:     validText(viewer.DisplayKsCoin),
-		KsCoin:            coins,
-		KsCoinExact:       exact,
 		Other:             d.other(viewerRest, viewer),
-	})
+	}
+	return true
 }
 
 // currentRedPacks makes the rows of a 330.
-func (d *Decoder) currentRedPacks(whole part) {
+func (d *Decoder) currentRedPacks(whole *part) {
 	var left []byte
-	for p := range d.parts(whole, redPacksMessage) {
+	for r := d.parts(whole, redPacksMessage); r.next(); {
+		p := &r.part
 		if p.name == "red_pack" {
 			d.redPack(p)
 		} else {
@@ -71,7 +88,7 @@ func (d *Decoder) currentRedPacks(whole part) {
 	d.otherEvent(whole, left, redPacksMessage)
 }
 
-func (d *Decoder) redPack(p part) {
+func (d *Decoder) redPack(p *part) {
 	var pack kuaishou.WebRedPackInfo
 	if !d.unmarshal(p, &pack) {
 		return

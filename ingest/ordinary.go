@@ -4,25 +4,243 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	kuaishou "kslive/proto"
+	"kslive/schema"
 )
 
-// ordinary reads the feeds that come most often, when they are as they come as a
-// rule: every field is one that has a column, of the declared wire type, and no
-// message in them comes twice. It then reads what proto.Unmarshal reads. Of
-// anything else it says false and the message is to be read again by
-// Decoder.unmarshal, which is what decides.
+// ordinary reads the feeds that come most often straight into their rows, when they
+// are as they come as a rule: every field is one that has a column, and of the
+// declared wire type. The row is then, but for its event and for what is computed
+// from columns, the one that is made of the message that proto.Unmarshal reads. Of
+// anything else it answers false and leaves a row that is to be written anew by the
+// way of that message, which is what decides.
 //
-// It costs a fifth of proto.Unmarshal, of the search for unknown fields and of
-// that for fields without a column: texts are parts of the text it is given,
-// nothing is allocated, and a message is valid until the next of its kind.
+// It costs a tenth of that way: no message is filled in between, texts are parts of
+// the text that is given, nothing is allocated, and there is nothing to search for
+// unknown fields and for fields without a column.
 //
-// A field without a case here is read, too, but slowly.
+// A field that comes twice overwrites, and so do those of a message that comes twice,
+// as in protobuf.
 type ordinary struct {
-	user  kuaishou.SimpleUserInfo
-	state kuaishou.LiveAudienceState
-	group kuaishou.LiveAudienceState_LiveFansGroupState
-	info  kuaishou.LiveAudienceState_LiveUserInfo
-	data  kuaishou.AiDataInfo
+	// valid is whether the whole feed is UTF-8, and with it each text: what stands
+	// before one is the last byte of its length, and behind it the end or a tag, which
+	// are ASCII where the fields are below 16. To look once takes half the time.
+	valid bool
+}
+
+// ordinaryOf is for a feed of which all fields that have a column are below 16, and
+// whose lengths and numbers are small as a rule: else it is not UTF-8.
+func ordinaryOf(feed string) ordinary { return ordinary{valid: isPlain(feed)} }
+
+func (o ordinary) text(s string) string {
+	if o.valid {
+		return s
+	}
+	return validText(s)
+}
+
+func (o ordinary) comment(encoded string, row *schema.Comment) bool {
+	row.ShowType = showWords[kuaishou.WebCommentFeed_FEED_SHOW_UNKNOWN]
+	for f, rest := cutField(encoded); ; f, rest = cutField(rest) {
+		switch f.tag {
+		case 1<<3 | isText:
+			row.FeedID = o.text(f.text)
+		case 2<<3 | isText:
+			if !o.user(f.text, &row.User) {
+				return false
+			}
+		case 3<<3 | isText:
+			row.Content = o.text(f.text)
+		case 4<<3 | isText:
+			row.DeviceHash = o.text(f.text)
+		case 5<<3 | isNumber:
+			row.SortRank = f.number
+		case 6<<3 | isText:
+			row.Color = o.text(f.text)
+		case 7<<3 | isNumber:
+			row.ShowType = word(showWords, kuaishou.WebCommentFeed_ShowType(f.number))
+		case 8<<3 | isText:
+			if !o.audience(f.text, &row.User, &row.Audience) {
+				return false
+			}
+		default:
+			return f.tag == noField
+		}
+	}
+}
+
+func (o ordinary) like(encoded string, row *schema.Like) bool {
+	for f, rest := cutField(encoded); ; f, rest = cutField(rest) {
+		switch f.tag {
+		case 1<<3 | isText:
+			row.FeedID = o.text(f.text)
+		case 2<<3 | isText:
+			if !o.user(f.text, &row.User) {
+				return false
+			}
+		case 3<<3 | isNumber:
+			row.SortRank = f.number
+		case 4<<3 | isText:
+			row.DeviceHash = o.text(f.text)
+		case 5<<3 | isText:
+			if !o.audience(f.text, &row.User, &row.Audience) {
+				return false
+			}
+		default:
+			return f.tag == noField
+		}
+	}
+}
+
+func (o ordinary) gift(encoded string, row *schema.Gift) bool {
+	for f, rest := cutField(encoded); ; f, rest = cutField(rest) {
+		switch f.tag {
+		case 1<<3 | isText:
+			row.FeedID = o.text(f.text)
+		case 2<<3 | isText:
+			if !o.user(f.text, &row.User) {
+				return false
+			}
+		case 4<<3 | isNumber:
+			row.GiftID = uint32(f.number)
+		case 5<<3 | isNumber:
+			row.SortRank = f.number
+		case 6<<3 | isText:
+			row.MergeKey = o.text(f.text)
+		case 7<<3 | isNumber:
+			row.BatchSize = uint32(f.number)
+		case 8<<3 | isNumber:
+			row.ComboCount = uint32(f.number)
+		case 9<<3 | isNumber:
+			row.Rank = uint32(f.number)
+		case 10<<3 | isNumber:
+			row.ExpireDuration = f.number
+		case 11<<3 | isNumber:
+			row.ClientTimestamp = f.number
+		case 12<<3 | isNumber:
+			row.SlotDisplayDuration = f.number
+		case 13<<3 | isNumber:
+			row.StarLevel = uint32(f.number)
+		case 14<<3 | isNumber:
+			row.StyleType = word(styleWords, kuaishou.WebGiftFeed_StyleType(f.number))
+		case 15<<3 | isNumber:
+			row.LiveAssistantType = word(assistantWords, kuaishou.AssistantType(f.number))
+		case 16<<3 | isText:
+			row.DeviceHash = o.text(f.text)
+		case 17<<3 | isNumber:
+			row.DanmakuDisplay = f.number != 0
+		case 18<<3 | isText:
+			if !o.audience(f.text, &row.User, &row.Audience) {
+				return false
+			}
+		case 19<<3 | isText:
+			if !o.giftData(f.text, row) {
+				return false
+			}
+		default:
+			return f.tag == noField
+		}
+	}
+}
+
+func (o ordinary) giftData(encoded string, row *schema.Gift) bool {
+	for f, rest := cutField(encoded); ; f, rest = cutField(rest) {
+		switch f.tag {
+		case 4<<3 | isNumber:
+			row.UnitPrice = uint32(f.number)
+		case 5<<3 | isText:
+			row.GiftName = o.text(f.text)
+		default:
+			return f.tag == noField
+		}
+	}
+}
+
+func (o ordinary) viewer(encoded string, row *schema.Viewer) bool {
+	for f, rest := cutField(encoded); ; f, rest = cutField(rest) {
+		switch f.tag {
+		case 1<<3 | isText:
+			if !o.user(f.text, &row.User) {
+				return false
+			}
+		case 2<<3 | isNumber:
+			row.Offline = f.number != 0
+		case 3<<3 | isNumber:
+			row.Tuhao = f.number != 0
+		case 4<<3 | isNumber:
+			row.LiveAssistantType = word(assistantWords, kuaishou.AssistantType(f.number))
+		case 5<<3 | isText:
+			row.DisplayKsCoin = o.text(f.text)
+		default:
+			return f.tag == noField
+		}
+	}
+}
+
+func (o ordinary) user(encoded string, row *schema.User) bool {
+	for f, rest := cutField(encoded); ; f, rest = cutField(rest) {
+		switch f.tag {
+		case 1<<3 | isText:
+			row.UserID = o.text(f.text)
+		case 2<<3 | isText:
+			row.UserName = o.text(f.text)
+		case 3<<3 | isText:
+			row.HeadURL = o.text(f.text)
+		case 4<<3 | isNumber:
+			row.Mystery = f.number != 0
+		default:
+			return f.tag == noField
+		}
+	}
+}
+
+func (o ordinary) audience(encoded string, user *schema.User, row *schema.Audience) bool {
+	for f, rest := cutField(encoded); ; f, rest = cutField(rest) {
+		switch f.tag {
+		case 3<<3 | isNumber:
+			row.AssistantType = word(assistantWords, kuaishou.AssistantType(f.number))
+		case 4<<3 | isNumber:
+			row.FansGroupIntimacyLevel = uint32(f.number)
+		case 6<<3 | isText:
+			if !o.fansGroup(f.text, row) {
+				return false
+			}
+		case 7<<3 | isNumber:
+			row.WealthGrade = uint32(f.number)
+		case 10<<3 | isNumber:
+			row.AudienceRank = uint32(f.number)
+		case 14<<3 | isText:
+			if !o.userInfo(f.text, user) {
+				return false
+			}
+		default:
+			return f.tag == noField
+		}
+	}
+}
+
+func (ordinary) fansGroup(encoded string, row *schema.Audience) bool {
+	for f, rest := cutField(encoded); ; f, rest = cutField(rest) {
+		if f.tag != 1<<3|isNumber {
+			return f.tag == noField
+		}
+		row.LiveFansGroupIntimacyLevel = uint32(f.number)
+	}
+}
+
+func (ordinary) userInfo(encoded string, row *schema.User) bool {
+	for f, rest := cutField(encoded); ; f, rest = cutField(rest) {
+		if f.tag != 2<<3|isNumber {
+			return f.tag == noField
+		}
+		row.OriginUserID = f.number
+	}
+}
+
+// textField is a field of an encoded message that is a number, a text or a message.
+type textField struct {
+	tag    uint64
+	number uint64
+	text   string
 }
 
 // How a field begins: its number, and what its content is.
@@ -31,282 +249,34 @@ const (
 	isText   = uint64(protowire.BytesType) // or a message
 )
 
-func (o *ordinary) comment(encoded string, m *kuaishou.WebCommentFeed) bool {
-	*m = kuaishou.WebCommentFeed{}
-	f := textReader{rest: encoded}
-	for f.next() {
-		switch f.tag {
-		case 1<<3 | isText:
-			m.Id = f.text
-		case 2<<3 | isText:
-			if m.User != nil || !o.simpleUser(f.text) {
-				return false
-			}
-			m.User = &o.user
-		case 3<<3 | isText:
-			m.Content = f.text
-		case 4<<3 | isText:
-			m.DeviceHash = f.text
-		case 5<<3 | isNumber:
-			m.SortRank = f.number
-		case 6<<3 | isText:
-			m.Color = f.text
-		case 7<<3 | isNumber:
-			m.ShowType = kuaishou.WebCommentFeed_ShowType(f.number)
-		case 8<<3 | isText:
-			if m.SenderState != nil || !o.audience(f.text) {
-				return false
-			}
-			m.SenderState = &o.state
-		default:
-			return false
-		}
-	}
-	return f.whole()
-}
+// Tags that no number and no text has, for where there is neither: the message
+// ended, or goes on with something else.
+const (
+	noField  = ^uint64(0)
+	badField = noField - 1
+)
 
-func (o *ordinary) like(encoded string, m *kuaishou.WebLikeFeed) bool {
-	*m = kuaishou.WebLikeFeed{}
-	f := textReader{rest: encoded}
-	for f.next() {
-		switch f.tag {
-		case 1<<3 | isText:
-			m.Id = f.text
-		case 2<<3 | isText:
-			if m.User != nil || !o.simpleUser(f.text) {
-				return false
-			}
-			m.User = &o.user
-		case 3<<3 | isNumber:
-			m.SortRank = f.number
-		case 4<<3 | isText:
-			m.DeviceHash = f.text
-		case 5<<3 | isText:
-			if m.SenderState != nil || !o.audience(f.text) {
-				return false
-			}
-			m.SenderState = &o.state
-		default:
-			return false
-		}
+// cutField reads the field that a message begins with, and answers what follows it.
+// All that it takes and answers stays in registers: half the time of a reader that
+// keeps it in memory.
+func cutField(encoded string) (f textField, rest string) {
+	if encoded == "" {
+		return textField{tag: noField}, ""
 	}
-	return f.whole()
-}
-
-func (o *ordinary) gift(encoded string, m *kuaishou.WebGiftFeed) bool {
-	*m = kuaishou.WebGiftFeed{}
-	f := textReader{rest: encoded}
-	for f.next() {
-		switch f.tag {
-		case 1<<3 | isText:
-			m.Id = f.text
-		case 2<<3 | isText:
-			if m.User != nil || !o.simpleUser(f.text) {
-				return false
-			}
-			m.User = &o.user
-		case 4<<3 | isNumber:
-			m.GiftId = uint32(f.number)
-		case 5<<3 | isNumber:
-			m.SortRank = f.number
-		case 6<<3 | isText:
-			m.MergeKey = f.text
-		case 7<<3 | isNumber:
-			m.BatchSize = uint32(f.number)
-		case 8<<3 | isNumber:
-			m.ComboCount = uint32(f.number)
-		case 9<<3 | isNumber:
-			m.Rank = uint32(f.number)
-		case 10<<3 | isNumber:
-			m.ExpireDuration = f.number
-		case 11<<3 | isNumber:
-			m.ClientTimestamp = f.number
-		case 12<<3 | isNumber:
-			m.SlotDisplayDuration = f.number
-		case 13<<3 | isNumber:
-			m.StarLevel = uint32(f.number)
-		case 14<<3 | isNumber:
-			m.StyleType = kuaishou.WebGiftFeed_StyleType(f.number)
-		case 15<<3 | isNumber:
-			m.LiveAssistantType = kuaishou.AssistantType(f.number)
-		case 16<<3 | isText:
-			m.DeviceHash = f.text
-		case 17<<3 | isNumber:
-			m.DanmakuDisplay = f.number != 0
-		case 18<<3 | isText:
-			if m.SenderState != nil || !o.audience(f.text) {
-				return false
-			}
-			m.SenderState = &o.state
-		case 19<<3 | isText:
-			if m.AiDataInfo != nil || !o.giftData(f.text) {
-				return false
-			}
-			m.AiDataInfo = &o.data
-		default:
-			return false
-		}
+	tag, n := varint(encoded)
+	if n > 1 && tag < 0x80 {
+		n = 0 // nobody writes it so, and ordinary.valid counts on it
 	}
-	return f.whole()
-}
-
-func (o *ordinary) giftData(encoded string) bool {
-	m := &o.data
-	*m = kuaishou.AiDataInfo{}
-	f := textReader{rest: encoded}
-	for f.next() {
-		switch f.tag {
-		case 4<<3 | isNumber:
-			m.UnitPrice = uint32(f.number)
-		case 5<<3 | isText:
-			m.GiftName = f.text
-		default:
-			return false
-		}
+	value, m := varint(encoded[n:])
+	rest = encoded[n+m:]
+	switch {
+	case n == 0 || m == 0:
+	case tag&7 == isNumber:
+		return textField{tag: tag, number: value}, rest
+	case tag&7 == isText && value <= uint64(len(rest)):
+		return textField{tag: tag, text: rest[:value]}, rest[value:]
 	}
-	return f.whole()
-}
-
-func (o *ordinary) viewer(encoded string, m *kuaishou.WebWatchingUserInfo) bool {
-	*m = kuaishou.WebWatchingUserInfo{}
-	f := textReader{rest: encoded}
-	for f.next() {
-		switch f.tag {
-		case 1<<3 | isText:
-			if m.User != nil || !o.simpleUser(f.text) {
-				return false
-			}
-			m.User = &o.user
-		case 2<<3 | isNumber:
-			m.Offline = f.number != 0
-		case 3<<3 | isNumber:
-			m.Tuhao = f.number != 0
-		case 4<<3 | isNumber:
-			m.LiveAssistantType = kuaishou.AssistantType(f.number)
-		case 5<<3 | isText:
-			m.DisplayKsCoin = f.text
-		default:
-			return false
-		}
-	}
-	return f.whole()
-}
-
-func (o *ordinary) simpleUser(encoded string) bool {
-	m := &o.user
-	*m = kuaishou.SimpleUserInfo{}
-	f := textReader{rest: encoded}
-	for f.next() {
-		switch f.tag {
-		case 1<<3 | isText:
-			m.PrincipalId = f.text
-		case 2<<3 | isText:
-			m.UserName = f.text
-		case 3<<3 | isText:
-			m.HeadUrl = f.text
-		case 4<<3 | isNumber:
-			m.Mystery = f.number != 0
-		default:
-			return false
-		}
-	}
-	return f.whole()
-}
-
-func (o *ordinary) audience(encoded string) bool {
-	m := &o.state
-	*m = kuaishou.LiveAudienceState{}
-	f := textReader{rest: encoded}
-	for f.next() {
-		switch f.tag {
-		case 3<<3 | isNumber:
-			m.AssistantType = kuaishou.AssistantType(f.number)
-		case 4<<3 | isNumber:
-			m.FansGroupIntimacyLevel = uint32(f.number)
-		case 6<<3 | isText:
-			if m.LiveFansGroupState != nil || !o.fansGroup(f.text) {
-				return false
-			}
-			m.LiveFansGroupState = &o.group
-		case 7<<3 | isNumber:
-			m.WealthGrade = uint32(f.number)
-		case 10<<3 | isNumber:
-			m.AudienceRank = uint32(f.number)
-		case 14<<3 | isText:
-			if m.LiveUserInfo != nil || !o.userInfo(f.text) {
-				return false
-			}
-			m.LiveUserInfo = &o.info
-		default:
-			return false
-		}
-	}
-	return f.whole()
-}
-
-func (o *ordinary) fansGroup(encoded string) bool {
-	m := &o.group
-	*m = kuaishou.LiveAudienceState_LiveFansGroupState{}
-	f := textReader{rest: encoded}
-	for f.next() {
-		if f.tag != 1<<3|isNumber {
-			return false
-		}
-		m.IntimacyLevel = uint32(f.number)
-	}
-	return f.whole()
-}
-
-func (o *ordinary) userInfo(encoded string) bool {
-	m := &o.info
-	*m = kuaishou.LiveAudienceState_LiveUserInfo{}
-	f := textReader{rest: encoded}
-	for f.next() {
-		if f.tag != 2<<3|isNumber {
-			return false
-		}
-		m.UserId = f.number
-	}
-	return f.whole()
-}
-
-// textReader reads the fields of an encoded message that are numbers, texts or
-// messages. It stops at any other.
-type textReader struct {
-	rest   string
-	tag    uint64
-	number uint64
-	text   string
-}
-
-// whole says whether all of the message was read.
-func (r *textReader) whole() bool { return len(r.rest) == 0 }
-
-// next reads a field and reports whether there was one.
-func (r *textReader) next() bool {
-	tag, n := varint(r.rest)
-	if n == 0 {
-		return false
-	}
-	value, m := varint(r.rest[n:])
-	if m == 0 {
-		return false
-	}
-	n += m
-	switch tag & 7 {
-	case isNumber:
-		r.number = value
-	case isText:
-		if value > uint64(len(r.rest)-n) {
-			return false
-		}
-		m = n + int(value)
-		r.text, n = r.rest[n:m], m
-	default:
-		return false
-	}
-	r.tag, r.rest = tag, r.rest[n:]
-	return true
+	return textField{tag: badField}, ""
 }
 
 // varint reads a number and answers how many bytes it has; 0 when s does not

@@ -14,9 +14,10 @@ import (
 var commentZoneMessage = partNamesOf[*kuaishou.SCCommentZoneRichText]()
 
 // commentZone makes the rows of an 829: comments from outside of the room.
-func (d *Decoder) commentZone(whole part) {
+func (d *Decoder) commentZone(whole *part) {
 	var left []byte
-	for p := range d.parts(whole, commentZoneMessage) {
+	for r := d.parts(whole, commentZoneMessage); r.next(); {
+		p := &r.part
 		if p.name == "message" {
 			d.richTextComment(p)
 		} else {
@@ -27,7 +28,7 @@ func (d *Decoder) commentZone(whole part) {
 }
 
 // richTextComment makes the row of a rich-text comment, pushed or recalled.
-func (d *Decoder) richTextComment(p part) {
+func (d *Decoder) richTextComment(p *part) {
 	var comment kuaishou.CommentRichTextMessage
 	if !d.unmarshal(p, &comment) {
 		return

@@ -12,8 +12,9 @@ var actionSignalMessage = partNamesOf[*kuaishou.SCActionSignal]()
 
 // actionSignal makes the rows of a 510. Nobody knows all that it may hold, so
 // every field of it becomes a row.
-func (d *Decoder) actionSignal(whole part) {
-	for p := range d.parts(whole, actionSignalMessage) {
+func (d *Decoder) actionSignal(whole *part) {
+	for r := d.parts(whole, actionSignalMessage); r.next(); {
+		p := &r.part
 		switch {
 		case p.unknown:
 			d.undecoded(p, errUnknownPart)
@@ -33,7 +34,7 @@ func (d *Decoder) actionSignal(whole part) {
 	}
 }
 
-func (d *Decoder) entry(p part) {
+func (d *Decoder) entry(p *part) {
 	var tip kuaishou.LiveActivityEnterRoomTip
 	if !d.unmarshal(p, &tip) {
 		return
@@ -52,7 +53,7 @@ func (d *Decoder) entry(p part) {
 	})
 }
 
-func (d *Decoder) ranking(p part) {
+func (d *Decoder) ranking(p *part) {
 	var notice kuaishou.LiveWatchingListChangeNoticeFeed
 	if !d.unmarshal(p, &notice) {
 		return
@@ -67,7 +68,7 @@ func (d *Decoder) ranking(p part) {
 	})
 }
 
-func (d *Decoder) fanJoin(p part) {
+func (d *Decoder) fanJoin(p *part) {
 	var feed kuaishou.FansGroupJoinFeed
 	if !d.unmarshal(p, &feed) {
 		return
@@ -118,7 +119,7 @@ func typeOf[M proto.Message]() protoreflect.MessageType {
 }
 
 // roomEvent makes the row of any payload that has no table of its own.
-func (d *Decoder) roomEvent(whole part) {
+func (d *Decoder) roomEvent(whole *part) {
 	message, ok := roomMessages[d.payloadType]
 	switch {
 	case ok:
@@ -130,13 +131,13 @@ func (d *Decoder) roomEvent(whole part) {
 	}
 }
 
-func (d *Decoder) roomMessage(p part, message proto.Message) {
+func (d *Decoder) roomMessage(p *part, message proto.Message) {
 	if d.unmarshal(p, message) {
 		d.addRoomEvent(p, appendMessageJSON(nil, message.ProtoReflect()))
 	}
 }
 
-func (d *Decoder) addRoomEvent(p part, message []byte) {
+func (d *Decoder) addRoomEvent(p *part, message []byte) {
 	d.batch.RoomEvents = append(d.batch.RoomEvents, schema.RoomEvent{
 		Event:       d.eventOf(p),
 		PayloadType: payloadTypeName(d.payloadType),

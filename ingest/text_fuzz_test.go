@@ -18,6 +18,9 @@ func FuzzCount(f *testing.F) {
 		if exact != (err == nil) || exact && count != plain {
 			t.Errorf("%q: %d, exact %v", text, count, exact)
 		}
+		if spaced, _ := parseCount(" " + text + "\u3000"); spaced != count {
+			t.Errorf("%q is %d, with spaces around it %d", text, count, spaced)
+		}
 		if !exact || count > 1<<30 {
 			return
 		}
@@ -49,7 +52,7 @@ func FuzzMergeKey(f *testing.F) {
 // The author's name is the beginning of the text, and text is made UTF-8
 // without losing what was.
 func FuzzText(f *testing.F) {
-	for _, text := range []string{"云梅ne： ", "a::", "", "cut \xE4\xBD", "\xFF\xFE"} {
+	for _, text := range []string{"云梅ne： ", "a::", "", "cut \xE4\xBD", "\xFF\xFE", "海兰辰河赞了这个直播👍", "\xE0\x80\x80", "\xED\xA0\x80", "é한ก"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	kuaishou "kslive/proto"
 )
@@ -177,5 +179,31 @@ func TestTextColumns(t *testing.T) {
 	}
 	if got := comments[0].ShowType; got != "9" {
 		t.Errorf("show type is %q", got)
+	}
+}
+
+// Eight bytes at once say what one after the other says, wherever a character stands,
+// whatever is before and behind it, and wherever it is cut.
+func TestIsValid(t *testing.T) {
+	characters := []string{
+		"a", "é", "海", "，", "。", "ก", "한", "👍", "\u0800", "\uD7FF", "\uE000", "\uFFFD", "\U0010FFFF",
+		"\x80", "\xBF", "\xC0\x80", "\xE0\x80\x80", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF", "\xE4\xBD", "\xF0\x80\x80\x80", "\xF5\x80\x80\x80", "\xFF",
+	}
+	for _, character := range characters {
+		for _, other := range characters {
+			for before := range 10 {
+				for behind := range 10 {
+					text := strings.Repeat("x", before) + character + other + strings.Repeat("海", behind)
+					for cut := range len(text) + 1 {
+						if got, want := isValid(text[:cut]), utf8.ValidString(text[:cut]); got != want {
+							t.Fatalf("%q: valid is %v", text[:cut], got)
+						}
+					}
+				}
+			}
+		}
+	}
+	if isPlain("é") || !isPlain("海兰辰河赞了这个直播 666") {
+		t.Error("what is plain is another")
 	}
 }

@@ -93,6 +93,9 @@ func (r *fieldReader) is(number protowire.Number, wire protowire.Type) bool {
 	return r.number == number && r.wire == wire
 }
 
+// tag is what the field just read begins with.
+func (r *fieldReader) tag() uint64 { return uint64(r.number)<<3 | uint64(r.wire) }
+
 // declared finds the field just read in message, nil when it is not there or
 // there with another wire type.
 func (r *fieldReader) declared(message protoreflect.MessageDescriptor) protoreflect.FieldDescriptor {

@@ -19,8 +19,8 @@ import (
 // Not for concurrent use.
 type Unpacker struct {
 	literals, distances table
-	isFixed             bool // the tables are those of fixed blocks
-	lengths             [maxLiterals + maxDistances]uint8
+	fixed               *fixedTables                     // once there was a block without tables
+	sent                [maxLiterals + maxDistances]code // that a block begins with
 
 	in   []byte // from the deflated data to the end
 	at   int
@@ -76,11 +76,13 @@ func (u *Unpacker) inflate(out []byte, size int) bool {
 		case 0:
 			done, ok = u.stored(out, done, size)
 		case 1:
-			u.fixed()
-			done, ok = u.block(out, done, size)
+			if u.fixed == nil {
+				u.fixed = newFixedTables()
+			}
+			done, ok = u.block(&u.fixed.literals, &u.fixed.distances, out, done, size)
 		case 2:
 			if ok = u.dynamic(); ok {
-				done, ok = u.block(out, done, size)
+				done, ok = u.block(&u.literals, &u.distances, out, done, size)
 			}
 		}
 		if !ok || u.n > 64 {
@@ -136,24 +138,24 @@ func (u *Unpacker) stored(out []byte, done, size int) (int, bool) {
 	return done + n, true
 }
 
-// block unpacks a block with the tables that are set.
-func (u *Unpacker) block(out []byte, done, size int) (int, bool) {
+// block unpacks a block with these tables.
+func (u *Unpacker) block(literals, distances *table, out []byte, done, size int) (int, bool) {
 	// As local variables they stay in registers: a third of all time.
 	held, n, at, in := u.held, u.n, u.at, u.in
-	literals, distances := &u.literals, &u.distances
 	for {
-		if n < 48 { // a length and its distance have no more
-			if len(in)-at >= 8 {
-				held |= binary.LittleEndian.Uint64(in[at:]) << (n & 63)
-				at += int((63 - n) >> 3)
-				n |= 56
-			} else {
-				u.held, u.n, u.at = held, n, at
-				u.fill()
-				held, n, at = u.held, u.n, u.at
-			}
-		} else if n > 64 {
+		// A length and its distance have at most 48 bits. To fill up each time takes
+		// less than to be wrong about whether it is needed.
+		switch {
+		case len(in)-at >= 8:
+			held |= binary.LittleEndian.Uint64(in[at:]) << (n & 63)
+			at += int((63 - n) >> 3 & 7)
+			n |= 56
+		case n > 64:
 			return done, false
+		case n < 48:
+			u.held, u.n, u.at = held, n, at
+			u.fill()
+			held, n, at = u.held, u.n, u.at
 		}
 		e := literals.entries[held&literals.mask]
 		if e&link != 0 {

@@ -33,14 +33,20 @@ type table struct {
 	mask    uint64
 }
 
-// build makes the table of a code: lengths are the bits of each symbol, meanings
-// their entries without that. It answers false when there is no such code.
-func (t *table) build(lengths []uint8, meanings []uint32) bool {
+// code is how many bits the code of a symbol has.
+type code struct {
+	symbol uint16
+	length uint8
+}
+
+// build makes the table of these codes, at least one bit each, in the order of their
+// symbols; meanings are the entries of symbols without that. It answers false when
+// there is no such table.
+func (t *table) build(codes []code, meanings []uint32) bool {
 	var counts [maxLength + 1]int
-	for _, n := range lengths {
-		counts[n]++
+	for _, c := range codes {
+		counts[c.length]++
 	}
-	counts[0] = 0
 	longest, space := 0, 0
 	for n, count := range counts {
 		space += count << (maxLength - n)
@@ -49,18 +55,16 @@ func (t *table) build(lengths []uint8, meanings []uint32) bool {
 		}
 	}
 	if space != 1<<maxLength {
-		return t.incomplete(lengths, meanings, longest, space)
+		return t.incomplete(codes, meanings, longest, space)
 	}
 	var next [maxLength + 2]int
 	for n, count := range counts {
 		next[n+1] = next[n] + count
 	}
 	var sorted [maxLiterals]uint16
-	for symbol, n := range lengths {
-		if n > 0 {
-			sorted[next[n]] = uint16(symbol)
-			next[n]++
-		}
+	for _, c := range codes {
+		sorted[next[c.length]] = c.symbol
+		next[c.length]++
 	}
 	t.bits = uint(min(longest, maxBits))
 	t.mask = 1<<t.bits - 1
@@ -69,16 +73,14 @@ func (t *table) build(lengths []uint8, meanings []uint32) bool {
 
 // incomplete is build for the codes that need not be complete: that of no symbol,
 // and that of one.
-func (t *table) incomplete(lengths []uint8, meanings []uint32, longest, space int) bool {
+func (t *table) incomplete(codes []code, meanings []uint32, longest, space int) bool {
 	if longest > 1 || space > 1<<(maxLength-1) {
 		return false
 	}
 	t.bits, t.mask = 1, 1
 	t.entries[0], t.entries[1] = invalid, invalid
-	for symbol, n := range lengths {
-		if n == 1 {
-			t.entries[0] = meanings[symbol] | 1
-		}
+	for _, c := range codes { // one at most
+		t.entries[0] = meanings[c.symbol] | 1
 	}
 	return true
 }
@@ -171,34 +173,33 @@ var lengthMeanings = func() (all [19]uint32) {
 // lengthOrder is in which order the lengths of that code's codes are sent.
 var lengthOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// fixed sets the tables of blocks that come without.
-func (u *Unpacker) fixed() {
-	if u.isFixed {
-		return
-	}
-	lengths := u.lengths[:maxLiterals+maxDistances]
-	for i := range lengths {
+// fixedTables are those of blocks that come without.
+type fixedTables struct{ literals, distances table }
+
+func newFixedTables() *fixedTables {
+	var literals [maxLiterals]code
+	for i := range literals {
+		length := uint8(8)
 		switch {
-		case i < 144:
-			lengths[i] = 8
-		case i < 256:
-			lengths[i] = 9
-		case i < 280:
-			lengths[i] = 7
-		case i < maxLiterals:
-			lengths[i] = 8
-		default:
-			lengths[i] = 5
+		case i >= 144 && i < 256:
+			length = 9
+		case i >= 256 && i < 280:
+			length = 7
 		}
+		literals[i] = code{uint16(i), length}
 	}
-	u.literals.build(lengths[:maxLiterals], literalMeanings[:])
-	u.distances.build(lengths[maxLiterals:], distanceMeanings[:])
-	u.isFixed = true
+	var distances [maxDistances]code
+	for i := range distances {
+		distances[i] = code{uint16(i), 5}
+	}
+	var t fixedTables
+	t.literals.build(literals[:], literalMeanings[:])
+	t.distances.build(distances[:], distanceMeanings[:])
+	return &t
 }
 
 // dynamic reads the tables that a block begins with.
 func (u *Unpacker) dynamic() bool {
-	u.isFixed = false
 	literals, distances, sent := int(u.take(5))+257, int(u.take(5))+1, int(u.take(4))+4
 	if literals > 286 || distances > 30 {
 		return false
@@ -208,41 +209,58 @@ func (u *Unpacker) dynamic() bool {
 		u.fill()
 		lengths[symbol] = uint8(u.take(3))
 	}
-	if !u.distances.build(lengths[:], lengthMeanings[:]) || !u.readLengths(literals+distances) {
+	codes := u.sent[:0]
+	for symbol, length := range lengths {
+		if length > 0 {
+			codes = append(codes, code{uint16(symbol), length})
+		}
+	}
+	if !u.distances.build(codes, lengthMeanings[:]) {
 		return false
 	}
-	return u.literals.build(u.lengths[:literals], literalMeanings[:]) &&
-		u.distances.build(u.lengths[literals:literals+distances], distanceMeanings[:])
+	codes, ok := u.readLengths(literals + distances)
+	if !ok {
+		return false
+	}
+	split := len(codes)
+	for split > 0 && int(codes[split-1].symbol) >= literals {
+		split--
+		codes[split].symbol -= uint16(literals)
+	}
+	return u.literals.build(codes[:split], literalMeanings[:]) && u.distances.build(codes[split:], distanceMeanings[:])
 }
 
-// readLengths reads the first n of lengths, in the code that stands where that of
-// distances will.
-func (u *Unpacker) readLengths(n int) bool {
+// readLengths reads the codes of the first n symbols, those of distances behind those
+// of literals, in the code that stands where that of distances will.
+func (u *Unpacker) readLengths(n int) ([]code, bool) {
+	codes, length := u.sent[:0], uint8(0)
 	for i := 0; i < n; {
 		u.fill()
 		e := u.distances.entries[u.held&u.distances.mask]
 		u.take(uint(e & 63))
-		value, times := uint8(0), 0
+		times := 1
 		switch symbol := e >> 16; symbol {
-		case 16:
+		case 16: // the last one again
 			if i == 0 {
-				return false
+				return nil, false
 			}
-			value, times = u.lengths[i-1], 3+int(u.take(2))
+			times = 3 + int(u.take(2))
 		case 17:
-			times = 3 + int(u.take(3))
+			length, times = 0, 3+int(u.take(3))
 		case 18:
-			times = 11 + int(u.take(7))
+			length, times = 0, 11+int(u.take(7))
 		default:
-			value, times = uint8(symbol), 1
+			length = uint8(symbol)
 		}
 		if times > n-i || u.n > 64 {
-			return false
+			return nil, false
 		}
-		for range times {
-			u.lengths[i] = value
-			i++
+		if length > 0 {
+			for symbol := i; symbol < i+times; symbol++ {
+				codes = append(codes, code{uint16(symbol), length})
+			}
 		}
+		i += times
 	}
-	return true
+	return codes, true
 }
