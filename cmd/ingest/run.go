@@ -86,6 +86,7 @@ type runCommand struct {
 	ingestFlags
 	pseudonymFlags
 	consoleFlags
+	tlsFlags
 	Embedded   bool     `help:"Keep Postgres and ClickHouse in the data folder; no servers needed."`
 	Retain     []string `help:"How many days rows are kept in ClickHouse: 90d for all tables of events, comments=30d or gifts=forever for one; separated by commas. Default: for ever. A room's own days are in lives.retain_days." placeholder:"DAYS"`
 	Migrate    bool     `help:"Bring the tables up to date at the start." default:"true" negatable:""`
@@ -102,6 +103,10 @@ func (c *runCommand) Run(p *process) (err error) {
 	}
 	log := console.NewLog(p.logger.Handler())
 	p.logger = slog.New(log)
+	certificate, err := c.certificate(p.logger)
+	if err != nil {
+		return err
+	}
 	retention, err := c.retention()
 	if err != nil {
 		return err
@@ -157,7 +162,7 @@ func (c *runCommand) Run(p *process) (err error) {
 	if errors.Is(err, ingest.ErrPseudonyms) {
 		return err
 	}
-	server, _, err := c.serve(c.HTTPListen, token, shown{pipeline, registry, c.workerName(), c.SpoolMax, log, p.logger})
+	server, _, err := c.serve(c.HTTPListen, token, certificate, shown{pipeline, registry, c.workerName(), c.SpoolMax, log, p.logger})
 	if err != nil {
 		return err
 	}
