@@ -28,6 +28,7 @@ type kuaishouFlags struct {
 	EndpointCommand string        `help:"Program, with arguments, that is given a live ID and prints how its room is entered; see docs/kuaishou.md. It is run without a shell; quotes keep spaces together." placeholder:"COMMAND" secret:""`
 	EndpointTimeout time.Duration `help:"How long that program may take." default:"15s"`
 	PageInterval    time.Duration `help:"Least time between two calls from one address, for all rooms and accounts together; below 0: none. Faster gets an address refused." default:"1s"`
+	ExitName        string        `help:"Name of the address that calls without a proxy come from. Workers of the same name, wherever they run, divide what may be asked from it. Default: host name." placeholder:"NAME"`
 }
 
 // client makes the HTTP client that looks rooms up.
@@ -39,6 +40,7 @@ func (f kuaishouFlags) client(logger *slog.Logger) (*ingest.Client, error) {
 	return ingest.NewClient(ingest.ClientOptions{
 		BaseURL: f.KuaishouURL, Accounts: f.Accounts, CookieFile: f.CookieFile, MinInterval: f.PageInterval, Logger: logger,
 		Resolvers: f.Resolvers, MobileURL: f.MobileURL, EndpointCommand: command, EndpointTimeout: f.EndpointTimeout,
+		ExitName: f.ExitName,
 	})
 }
 
