@@ -105,7 +105,7 @@ func TestServedOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	response.Body.Close()
-	if response.StatusCode != http.StatusOK || response.ProtoMajor != 2 || response.TLS.Version != tls.VersionTLS13 {
+	if response.StatusCode != http.StatusOK || response.ProtoMajor != 1 || response.TLS.Version != tls.VersionTLS13 {
 		t.Errorf("%s over %s, TLS %x", response.Status, response.Proto, response.TLS.Version)
 	}
 	response, err = client.PostForm("https://"+address+"/login", url.Values{"token": {token}})

@@ -37,6 +37,10 @@ func serveStatus(listener net.Listener, certificate *certificate, registry *prom
 	serve := server.Serve
 	if certificate != nil {
 		server.TLSConfig = certificate.config()
+		// As without TLS: nothing here needs HTTP/2, which is much more that strangers
+		// can try.
+		server.Protocols = new(http.Protocols)
+		server.Protocols.SetHTTP1(true)
 		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
 	}
 	go func() { // ends with server.Close
