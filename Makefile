@@ -7,6 +7,7 @@ export GOFLAGS ?= -buildvcs=auto
 ENGINES  := deploy/engines/node_modules/.package-lock.json
 BIN      := bin/ingest
 CHECK    := deploy/grafana/check
+KUBE     := deploy/kubernetes/check
 BROWSER  := internal/console/browser
 VENDOR   := internal/console/static/vendor
 SCREENSHOTS ?= $(CURDIR)/bin/console
@@ -45,6 +46,7 @@ test: engines ## every test, with the race detector
 	@command -v $${CC:-gcc} >/dev/null || command -v cc >/dev/null || { echo "make test: the race detector needs a C compiler; install gcc" >&2; exit 1; }
 	CGO_ENABLED=1 go test -race -timeout 20m $(TESTFLAGS) ./...
 	cd $(CHECK) && go test -timeout 20m $(TESTFLAGS) ./...
+	cd $(KUBE) && go test -timeout 20m $(TESTFLAGS) ./...
 
 panels: ## how long each Grafana panel takes on a database of yours (CLICKHOUSE=http://user:password@host:8123/kslive RUNS=20)
 	@[ -n "$(CLICKHOUSE)" ] || { echo "make panels: name the database: CLICKHOUSE=http://user:password@host:8123/kslive" >&2; exit 1; }
@@ -87,6 +89,7 @@ lint: ## go vet, staticcheck, gofumpt
 	go vet ./...
 	go tool staticcheck ./...
 	cd $(CHECK) && go vet ./... && "$$(cd $(CURDIR) && go tool -n staticcheck)" ./...
+	cd $(KUBE) && go vet ./... && "$$(cd $(CURDIR) && go tool -n staticcheck)" ./...
 	@bad=$$(go tool gofumpt -l $$(git ls-files '*.go' | grep -v '\.pb\.go$$')); [ -z "$$bad" ] || { echo "not gofumpt-ed (run make fmt):"; echo "$$bad"; exit 1; }
 
 fmt: ## format the code

@@ -23,6 +23,7 @@ type accounts struct {
 	transport http.RoundTripper
 	interval  time.Duration // between two calls of an exit
 	logger    *slog.Logger
+	direct    string // ClientOptions.ExitName
 
 	mu     sync.Mutex // covers all below, and the fields of accounts and exits that say so; budgets' locks come after it
 	list   []*account // in the order of the file

@@ -3,12 +3,11 @@ package ingest
 import (
 	"context"
 	"maps"
-	"os"
 	"slices"
 )
 
 // Exits are the addresses that calls come from, in order: a proxy's host and
-// port, or direct@ and the name of this machine. They hold no secret.
+// port, or direct@ and ClientOptions.ExitName. They hold no secret.
 func (c *Client) Exits() []string {
 	return slices.Sorted(maps.Keys(c.accounts.budgets()))
 }
@@ -30,9 +29,7 @@ func (s *accounts) budgets() map[string]*budget {
 	for _, exit := range s.exits {
 		name := exit.name
 		if name == directExit {
-			// Where the machine has no name, all such count as one.
-			machine, _ := os.Hostname()
-			name += "@" + machine
+			name += "@" + s.direct
 		}
 		budgets[name] = exit.budget
 	}

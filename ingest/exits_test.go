@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -61,6 +62,18 @@ func TestExitsAreDivided(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(both, 1, 1)
+}
+
+// Workers on several machines that leave by one address can say so.
+func TestExitName(t *testing.T) {
+	client, err := NewClient(ClientOptions{ExitName: "the gateway", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if exits := client.Exits(); !slices.Equal(exits, []string{"direct@the gateway"}) {
+		t.Errorf("%q", exits)
+	}
 }
 
 // Two workers that each take every second turn ask no more than one that takes

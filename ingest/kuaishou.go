@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -49,6 +50,9 @@ type ClientOptions struct {
 	// MinInterval is the time between the starts of two calls from one address,
 	// whichever rooms and accounts they are for. Default 1 s; below 0: none.
 	MinInterval time.Duration
+	// ExitName names the address that calls without a proxy come from, among
+	// workers. Default: the name of the machine.
+	ExitName string
 	// RetryDelays replaces entries of DefaultRetryDelays.
 	RetryDelays RetryDelays
 	// Transport is by default a copy of http.DefaultTransport.
@@ -145,6 +149,9 @@ func NewClient(options ClientOptions) (*Client, error) {
 		options.Transport, max(0, cmp.Or(options.MinInterval, time.Second)), options.Logger)
 	if err != nil {
 		return nil, err
+	}
+	if accounts.direct = options.ExitName; accounts.direct == "" {
+		accounts.direct, _ = os.Hostname() // machines without a name count as one
 	}
 	return &Client{
 		base:      base,

@@ -44,6 +44,8 @@ func (c *configCheck) Run(p *process, ctx *kong.Context) error {
 		client.Close()
 	}
 	_, err = c.key(p.logger)
+	wrong = append(wrong, err)
+	_, err = c.certificate(p.logger)
 	if err := errors.Join(append(wrong, err)...); err != nil {
 		return exitError{exitFailed, err.Error()}
 	}

@@ -60,7 +60,7 @@ type shown struct {
 
 // serve serves the status pages and, where it is wanted, the console. The server,
 // which is nil when there is no address, must be closed.
-func (f consoleFlags) serve(address, token string, s shown) (*http.Server, string, error) {
+func (f consoleFlags) serve(address, token string, certificate *certificate, s shown) (*http.Server, string, error) {
 	if address == "" {
 		return nil, "", nil
 	}
@@ -79,5 +79,5 @@ func (f consoleFlags) serve(address, token string, s shown) (*http.Server, strin
 	if err != nil {
 		return nil, "", fmt.Errorf("listening on --http-listen: %w", err)
 	}
-	return serveStatus(listener, s.registry, s.pipeline.ingester.Ready, pages, s.logger), listener.Addr().String(), nil
+	return serveStatus(listener, certificate, s.registry, s.pipeline.ingester.Ready, pages, s.logger), listener.Addr().String(), nil
 }

@@ -78,7 +78,7 @@ func openConsole(t *testing.T, s *setting, clickHouse, token string) (address st
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, address, err := consoleFlags{Console: true}.serve("127.0.0.1:0", token, shown{p, registry, "w", 1 << 30, log, s.logger})
+	server, address, err := consoleFlags{Console: true}.serve("127.0.0.1:0", token, nil, shown{p, registry, "w", 1 << 30, log, s.logger})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (c *demoCommand) Run(p *process) (err error) {
 	}
 	defer func() { err = errors.Join(err, stage.Close()) }()
 	flags := consoleFlags{Console: true}
-	stage.server, stage.console, err = flags.serve(c.HTTPListen, token, shown{pipeline: stage.pipeline, registry: stage.registry, worker: "demo", log: kept, logger: logger})
+	stage.server, stage.console, err = flags.serve(c.HTTPListen, token, nil, shown{pipeline: stage.pipeline, registry: stage.registry, worker: "demo", log: kept, logger: logger})
 	if err != nil {
 		return err
 	}

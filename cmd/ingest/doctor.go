@@ -71,7 +71,7 @@ func (c *doctorCommand) Run(p *process, ctx *kong.Context) error {
 		}
 	}
 	for _, check := range []func(){
-		x.settings, x.folder, x.disk, x.listen, x.engines, x.postgres, x.clickHouse, x.files,
+		x.settings, x.folder, x.disk, x.listen, x.certificate, x.engines, x.postgres, x.clickHouse, x.files,
 		x.cookies, x.kuaishou, x.clocks, x.pseudonyms,
 	} {
 		check()

@@ -112,18 +112,42 @@ func (x *examination) listen() {
 		x.fail("http", fmt.Sprintf("--http-listen %s cannot be listened on (%v)", x.HTTPListen, err), "name an address of this machine, such as 127.0.0.1:9110")
 		return
 	}
-	ctx, cancel := context.WithTimeout(x.p.taking, readyPatience)
-	defer cancel()
-	if request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+x.HTTPListen+"/healthz", nil); err == nil {
-		if response, err := http.DefaultClient.Do(request); err == nil {
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				x.ok("http", "a worker answers on %s", x.HTTPListen)
-				return
-			}
-		}
+	status, _, err := askWorker(x.p.taking, x.HTTPListen, "/healthz", x.HTTPTLSCert != "")
+	if err == nil && status == http.StatusOK {
+		x.ok("http", "a worker answers on %s", x.HTTPListen)
+		return
 	}
 	x.fail("http", "another program listens on "+x.HTTPListen, "name another address by --http-listen")
+}
+
+// renewBy is how long before its end a certificate should have been renewed; one
+// that lasts for less than four times that, when a quarter of its time is left.
+const renewBy = 14 * 24 * time.Hour
+
+// certificate looks at what --http-listen is served with.
+func (x *examination) certificate() {
+	c, err := x.tlsFlags.certificate(slog.New(slog.DiscardHandler))
+	if err != nil {
+		x.fail("certificate", err.Error(), "docs/security.md says what is needed")
+		return
+	}
+	if c == nil {
+		return
+	}
+	const cure = "renew it; the worker takes the new files by itself"
+	leaf, now := c.pair.Leaf, time.Now()
+	left := leaf.NotAfter.Sub(now)
+	found := fmt.Sprintf("that of --http-listen ends in %d days, on %s", int(left.Hours()/24), leaf.NotAfter.UTC().Format(time.DateOnly))
+	switch {
+	case left <= 0:
+		x.fail("certificate", "that of --http-listen has ended on "+leaf.NotAfter.UTC().Format(time.DateOnly), cure)
+	case now.Before(leaf.NotBefore):
+		x.fail("certificate", "that of --http-listen begins only on "+leaf.NotBefore.UTC().Format(time.DateOnly), "use one that is in force, and look at this machine's clock")
+	case left < min(renewBy, leaf.NotAfter.Sub(leaf.NotBefore)/4):
+		x.warn("certificate", found, cure)
+	default:
+		x.ok("certificate", "%s", found)
+	}
 }
 
 // engines finds the databases: yours, the embedded ones that run, or whether the

@@ -28,6 +28,7 @@ type kuaishouFlags struct {
 	EndpointCommand string        `help:"Program, with arguments, that is given a live ID and prints how its room is entered; see docs/kuaishou.md. It is run without a shell; quotes keep spaces together." placeholder:"COMMAND" secret:""`
 	EndpointTimeout time.Duration `help:"How long that program may take." default:"15s"`
 	PageInterval    time.Duration `help:"Least time between two calls from one address, for all rooms and accounts together; below 0: none. Faster gets an address refused." default:"1s"`
+	ExitName        string        `help:"Name of the address that calls without a proxy come from. Workers of the same name, wherever they run, divide what may be asked from it. Default: host name." placeholder:"NAME"`
 }
 
 // client makes the HTTP client that looks rooms up.
@@ -39,6 +40,7 @@ func (f kuaishouFlags) client(logger *slog.Logger) (*ingest.Client, error) {
 	return ingest.NewClient(ingest.ClientOptions{
 		BaseURL: f.KuaishouURL, Accounts: f.Accounts, CookieFile: f.CookieFile, MinInterval: f.PageInterval, Logger: logger,
 		Resolvers: f.Resolvers, MobileURL: f.MobileURL, EndpointCommand: command, EndpointTimeout: f.EndpointTimeout,
+		ExitName: f.ExitName,
 	})
 }
 
@@ -86,6 +88,7 @@ type runCommand struct {
 	ingestFlags
 	pseudonymFlags
 	consoleFlags
+	tlsFlags
 	Embedded   bool     `help:"Keep Postgres and ClickHouse in the data folder; no servers needed."`
 	Retain     []string `help:"How many days rows are kept in ClickHouse: 90d for all tables of events, comments=30d or gifts=forever for one; separated by commas. Default: for ever. A room's own days are in lives.retain_days." placeholder:"DAYS"`
 	Migrate    bool     `help:"Bring the tables up to date at the start." default:"true" negatable:""`
@@ -102,6 +105,10 @@ func (c *runCommand) Run(p *process) (err error) {
 	}
 	log := console.NewLog(p.logger.Handler())
 	p.logger = slog.New(log)
+	certificate, err := c.certificate(p.logger)
+	if err != nil {
+		return err
+	}
 	retention, err := c.retention()
 	if err != nil {
 		return err
@@ -157,7 +164,7 @@ func (c *runCommand) Run(p *process) (err error) {
 	if errors.Is(err, ingest.ErrPseudonyms) {
 		return err
 	}
-	server, _, err := c.serve(c.HTTPListen, token, shown{pipeline, registry, c.workerName(), c.SpoolMax, log, p.logger})
+	server, _, err := c.serve(c.HTTPListen, token, certificate, shown{pipeline, registry, c.workerName(), c.SpoolMax, log, p.logger})
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 
 // serveStatus serves /metrics, /healthz (the process lives) and /readyz (it
 // claims rooms) on listener until the answer is closed, and at all other addresses
-// pages, unless that is nil.
-func serveStatus(listener net.Listener, registry *prometheus.Registry, ready func() bool, pages http.Handler, logger *slog.Logger) *http.Server {
+// pages, unless that is nil; over TLS, unless certificate is nil.
+func serveStatus(listener net.Listener, certificate *certificate, registry *prometheus.Registry, ready func() bool, pages http.Handler, logger *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") })
@@ -31,9 +31,20 @@ func serveStatus(listener net.Listener, registry *prometheus.Registry, ready fun
 	server := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		// What clients do wrong, such as to end in the middle of a handshake.
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+	serve := server.Serve
+	if certificate != nil {
+		server.TLSConfig = certificate.config()
+		// As without TLS: nothing here needs HTTP/2, which is much more that strangers
+		// can try.
+		server.Protocols = new(http.Protocols)
+		server.Protocols.SetHTTP1(true)
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
 	}
 	go func() { // ends with server.Close
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("serving --http-listen", "err", err)
 		}
 	}()

@@ -16,7 +16,7 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ready atomic.Bool
-	server := serveStatus(listener, newRegistry(), ready.Load, nil, slog.New(slog.DiscardHandler))
+	server := serveStatus(listener, nil, newRegistry(), ready.Load, nil, slog.New(slog.DiscardHandler))
 	defer server.Close()
 	get := func(path string) (int, string) {
 		response, err := http.Get("http://" + listener.Addr().String() + path)

@@ -20,9 +20,10 @@ mkdir -p dist
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# pack ARCHIVE FOLDER: nothing in it depends on who packs it, and when.
+# pack ARCHIVE FOLDER: nothing in it depends on who packs it, with which umask the
+# files were checked out, and when.
 pack() {
-	tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -C "$(dirname "$2")" -cf - "$(basename "$2")" | gzip -9n >"$1"
+	tar --format=gnu --sort=name --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -C "$(dirname "$2")" -cf - "$(basename "$2")" | gzip -9n >"$1"
 }
 
 # debian ARCH BINARY
