@@ -21,7 +21,7 @@ TESTFLAGS ?=
 
 export FAULTS_MINUTES FAULTS_SEED SCREENSHOTS
 
-.PHONY: help build engines demo test panels faults week seed bench bench-full console vendor check-vendor lint fmt generate check-generated fuzz release clean
+.PHONY: help build engines demo test panels faults week seed bench bench-full console readme vendor check-vendor lint fmt generate check-generated fuzz release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ $(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package.json $(BROWSER)/p
 
 console: engines $(BROWSER)/node_modules/.package-lock.json ## the console in a real Chromium (CHROMIUM=/usr/bin/chromium SCREENSHOTS=docs/console)
 	SCREENSHOTS="$(abspath $(SCREENSHOTS))" go test -tags browser -count 1 -timeout 20m -v -run '^TestConsoleInChromium$$' ./cmd/ingest
+
+readme: ## what a stranger does first, from the README alone, in a fresh clone and an empty home directory
+	.ci/readme
 
 vendor: $(BROWSER)/node_modules/.package-lock.json ## copy what the console is drawn with from npm's packages
 	cp $(BROWSER)/node_modules/uplot/dist/uPlot.iife.min.js $(BROWSER)/node_modules/uplot/dist/uPlot.min.css $(BROWSER)/node_modules/uplot/LICENSE $(VENDOR)
