@@ -18,7 +18,7 @@ func validText(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// isValid is utf8.ValidString, in half the time where s is short and Chinese.
+// isValid is utf8.ValidString, faster where s is short and Chinese.
 func isValid(s string) bool { return isPlain(s) || utf8.ValidString(s) }
 
 // isPlain says whether s is nothing but ASCII and characters of three bytes, such as
