@@ -74,7 +74,7 @@ func optionGroups() []optionGroup {
 	return []optionGroup{
 		{"Log", []string{"log_level", "log_format"}},
 		{"This machine", []string{"data_dir", "http_listen", "http_tls_cert", "http_tls_key", "console", "console_token_file"}},
-		{"Databases", []string{"embedded", "postgres", "clickhouse", "clickhouse_http", "clickhouse_cluster", "migrate", "retain", "chdb_library", "postgres_bin", "clickhouse_memory"}},
+		{"Databases", []string{"embedded", "postgres", "clickhouse", "clickhouse_http", "clickhouse_cluster", "migrate", "retain", "chdb_library", "postgres_bin", "clickhouse_listen", "clickhouse_memory"}},
 		{"Kuaishou", []string{"kuaishou_url", "accounts", "cookie_file", "resolvers", "mobile_url", "endpoint_command", "endpoint_timeout", "page_interval", "exit_name"}},
 		{"Worker", []string{"worker", "max_rooms", "poll_every", "lease", "handover_timeout", "drain_timeout"}},
 		{"Spool", []string{"spool", "spool_max", "segment_bytes", "keep", "keep_bytes", "insert_timeout"}},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,6 +27,7 @@ type engineFlags struct {
 	DataDir          string `help:"Folder that holds everything this machine keeps: the spool and the embedded engines." default:"data" type:"path" placeholder:"DIR"`
 	ChdbLibrary      string `name:"chdb-library" help:"Path of libchdb.so; default: looked for in deploy/engines and the system's library folders." type:"path" placeholder:"FILE"`
 	PostgresBin      string `help:"Folder of Postgres's programs; default: looked for in PATH, /usr/lib/postgresql and deploy/engines." type:"path" placeholder:"DIR"`
+	ClickhouseListen string `help:"Address of the embedded ClickHouse's HTTP interface, on this machine. Name a port when others, such as Grafana, are to find it again." default:"127.0.0.1:0" placeholder:"ADDR"`
 	ClickhouseMemory int64  `help:"Memory in bytes that the embedded ClickHouse may use; 0: a share of the machine's." default:"0" placeholder:"BYTES"`
 }
 
@@ -60,7 +63,7 @@ type engines struct {
 	stores
 	postgres   *pgembed.Cluster
 	clickhouse *chdb.Engine
-	files      []string // where they are noted, and the password of ClickHouse
+	file       string // where they are noted; empty before that
 }
 
 // startEngines starts both and notes where they are, for other commands on
@@ -77,14 +80,17 @@ func startEngines(ctx context.Context, f engineFlags, logger *slog.Logger) (_ *e
 	}()
 	// Not errgroup.WithContext: its context ends with Wait, and the engines'
 	// processes must not.
-	password := rand.Text()
+	password, err := clickHousePassword(f.DataDir)
+	if err != nil {
+		return nil, err
+	}
 	var starting errgroup.Group
 	starting.Go(func() (err error) {
 		e.postgres, err = pgembed.Start(ctx, pgembed.Options{DataDir: filepath.Join(f.DataDir, "postgres"), BinDir: f.PostgresBin, Logger: logger})
 		return err
 	})
 	starting.Go(func() (err error) {
-		e.clickhouse, err = chdb.Start(ctx, chdb.Options{DataDir: filepath.Join(f.DataDir, "clickhouse"), Library: f.ChdbLibrary, Password: password, MaxMemory: f.ClickhouseMemory, Logger: logger})
+		e.clickhouse, err = chdb.Start(ctx, chdb.Options{DataDir: filepath.Join(f.DataDir, "clickhouse"), Listen: f.ClickhouseListen, Library: f.ChdbLibrary, Password: password, MaxMemory: f.ClickhouseMemory, Logger: logger})
 		return err
 	})
 	if err := starting.Wait(); err != nil {
@@ -93,10 +99,21 @@ func startEngines(ctx context.Context, f engineFlags, logger *slog.Logger) (_ *e
 	return e, e.note(f.DataDir, password)
 }
 
+// clickHousePassword is the one that was noted at an earlier start, or a new one.
+func clickHousePassword(dataDir string) (string, error) {
+	noted, err := os.ReadFile(passwordFile(dataDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading the embedded ClickHouse's password: %w", err)
+	}
+	return cmp.Or(strings.TrimSpace(string(noted)), rand.Text()), nil
+}
+
+func passwordFile(dataDir string) string { return filepath.Join(dataDir, "clickhouse.password") }
+
 // note writes down where the engines are, and the password of ClickHouse. Nobody
 // else does in this folder now, since the engines have locked it.
 func (e *engines) note(dataDir, password string) error {
-	passwordFile, err := filepath.Abs(filepath.Join(dataDir, "clickhouse.password"))
+	passwords, err := filepath.Abs(passwordFile(dataDir))
 	if err != nil {
 		return fmt.Errorf("noting where the engines are: %w", err)
 	}
@@ -104,17 +121,15 @@ func (e *engines) note(dataDir, password string) error {
 	if err != nil {
 		return dsn.ErrUnreadable // the error quotes it
 	}
-	u.User, u.RawQuery = url.User(u.User.Username()), url.Values{dsn.PasswordFile: {passwordFile}}.Encode()
+	u.User, u.RawQuery = url.User(u.User.Username()), url.Values{dsn.PasswordFile: {passwords}}.Encode()
 	e.stores = stores{Postgres: e.postgres.URL(), ClickHouse: u.String()}
 	noted, err := json.Marshal(e.stores)
 	if err != nil {
 		return fmt.Errorf("noting where the engines are: %w", err)
 	}
-	for file, text := range map[string]string{passwordFile: password, storesFile(dataDir): string(noted)} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			return fmt.Errorf("noting where the engines are: %w", err)
-		}
-		e.files = append(e.files, file)
+	e.file = storesFile(dataDir)
+	if err := errors.Join(os.WriteFile(passwords, []byte(password), 0o600), os.WriteFile(e.file, noted, 0o600)); err != nil {
+		return fmt.Errorf("noting where the engines are: %w", err)
 	}
 	return nil
 }
@@ -133,8 +148,8 @@ func (e *engines) Close() error {
 		stopping.Go(e.postgres.Close)
 	}
 	err := stopping.Wait()
-	for _, file := range e.files {
-		err = errors.Join(err, os.Remove(file))
+	if e.file != "" {
+		err = errors.Join(err, os.Remove(e.file))
 	}
 	return err
 }
