@@ -146,9 +146,9 @@ func (c *ClickHouse) GiftNames(ctx context.Context) (map[uint32]string, error) {
 	defer cancel()
 	var rows []struct {
 		ID   uint32 `ch:"gift_id"`
-		Name string `ch:"name"`
+		Name string `ch:"said"`
 	}
-	err := c.conn.Select(ctx, &rows, "SELECT gift_id, argMax(name, seen_at) AS name FROM gift_catalogue WHERE name != '' GROUP BY gift_id")
+	err := c.conn.Select(ctx, &rows, "SELECT gift_id, argMax(name, seen_at) AS said FROM gift_catalogue WHERE name != '' GROUP BY gift_id")
 	if err != nil {
 		return nil, fmt.Errorf("reading the names of gifts: %w", notAnswered(err))
 	}

@@ -67,9 +67,9 @@ func (s *Spool) pack(f archived) error {
 		return errors.Join(err, removeIfThere(s.disk, to))
 	}
 	if !s.archive.resize(f.name, size, true) {
-		return s.disk.Remove(to) // trim came first
+		return removeIfThere(s.disk, to) // trim came first
 	}
-	return s.disk.Remove(from)
+	return removeIfThere(s.disk, from)
 }
 
 // compress writes from, compressed, into to, as a whole or not at all. It

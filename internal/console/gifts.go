@@ -26,7 +26,7 @@ func (g *giftNames) of(ctx context.Context, c *Console) map[uint32]string {
 		defer g.reading.Unlock()
 		names, err := c.readGiftNames(ctx)
 		if err != nil {
-			c.o.Logger.Debug("the names of gifts could not be read", "err", err)
+			c.o.Logger.Warn("the names of gifts could not be read", "err", err)
 		}
 		g.keep(names)
 	}
