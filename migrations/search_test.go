@@ -3,6 +3,7 @@ package migrations
 import (
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func TestSearch(t *testing.T) {
 				texts = append(texts, randomText(random, 12))
 			}
 			insertTexts(t, conn, texts)
-			for _, part := range append(slicesOf(random, texts, 60), "火箭", "火", "箭", "6", "66", "%", "_", `\`, "没有人说", "b6火") {
+			for _, part := range append(slicesOf(random, texts, 60), "火箭", "火", "箭", "6", "66", "%", "_", `\`, "没有人说", "b6火", "6.", "'a") {
 				requireFound(t, conn, part, texts)
 			}
 			requireIndexUsed(t, conn)
@@ -51,7 +52,7 @@ func TestSearch(t *testing.T) {
 }
 
 func randomText(random *rand.Rand, most int) string {
-	letters := []rune("火箭冲来了主播好aB16%_\\' []！😂")
+	letters := []rune("火箭冲来了主播好aB16%_\\'.: []！😂")
 	var text strings.Builder
 	for range 1 + random.IntN(most) {
 		text.WriteRune(letters[random.IntN(len(letters))])
@@ -92,6 +93,10 @@ func insertTexts(t *testing.T, conn driver.Conn, texts []string) {
 	insertTwice(t, conn, into, now)
 }
 
+// misread is what the server's text index misreads in a pattern: see
+// clickhouse/00033_search_exact.sql.
+var misread = regexp.MustCompile(`[A-Za-z0-9][.:']+$|^[.:']+[A-Za-z0-9]`)
+
 func requireFound(t *testing.T, conn driver.Conn, part string, texts []string) {
 	t.Helper()
 	want := uint64(0)
@@ -102,10 +107,11 @@ func requireFound(t *testing.T, conn driver.Conn, part string, texts []string) {
 	}
 	escaped := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(part)
 	quoted := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'" }
-	for _, sql := range []string{
-		"SELECT count() FROM comments_unique WHERE content LIKE " + quoted("%"+escaped+"%"),
-		"SELECT count() FROM comment_search(text = " + quoted(part) + ", most = 100000) WHERE position(content, " + quoted(part) + ") > 0",
-	} {
+	questions := []string{"SELECT count() FROM comment_search(text = " + quoted(part) + ", most = 100000)"}
+	if !misread.MatchString(part) {
+		questions = append(questions, "SELECT count() FROM comments_unique WHERE content LIKE "+quoted("%"+escaped+"%"))
+	}
+	for _, sql := range questions {
 		var got uint64
 		if err := conn.QueryRow(t.Context(), sql).Scan(&got); err != nil {
 			t.Fatalf("%s: %v", sql, err)
