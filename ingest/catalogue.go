@@ -88,7 +88,7 @@ func (k *catalogue) tend(ctx context.Context) error {
 	reading, cancel := context.WithTimeout(ctx, catalogueTime)
 	defer cancel()
 	read, err := k.refresh(reading, *due)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return ctx.Err() // the claim ends with this worker's registration
 	}
 	if err != nil {
@@ -97,7 +97,9 @@ func (k *catalogue) tend(ctx context.Context) error {
 			read.wait = retryWait(due.failures)
 		}
 	}
-	if told := k.lives.tellGifts(ctx, read); told != nil {
+	// What was read and stored is told also when the worker is stopping by now, or the
+	// next one would read it again.
+	if told := k.lives.tellGifts(context.WithoutCancel(ctx), read); told != nil {
 		return told
 	}
 	return err

@@ -306,7 +306,7 @@ func TestGiftsArePriced(t *testing.T) {
 	insertLives(t, s, s.rooms(t, 3))
 	run := s.startRun(t, s.engines.ClickHouse)
 	eventually(t, "the catalogue is there", func() bool { return s.count(t, "gift_catalogue") > 0 })
-	run.stop()
+	run.stop() // which may be before it was told that this was read
 	listed := s.count(t, "gift_catalogue")
 	run = s.startRun(t, s.engines.ClickHouse)
 	eventually(t, "gifts are stored", func() bool { return s.count(t, "gifts") > 200 })
