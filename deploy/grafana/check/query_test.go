@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 )
 
@@ -36,6 +37,13 @@ func open(address string) (*database, error) {
 	}
 	db := &database{user: at.User.Username()}
 	db.password, _ = at.User.Password()
+	if file := at.Query().Get("password_file"); file != "" { // as `ingest engines` says it
+		password, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the password of ClickHouse: %w", err)
+		}
+		db.password = strings.TrimSpace(string(password))
+	}
 	db.url = url.URL{Scheme: at.Scheme, Host: at.Host, Path: "/", RawQuery: url.Values{"database": {strings.Trim(at.Path, "/")}}.Encode()}
 	return db, nil
 }
