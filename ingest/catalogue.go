@@ -88,10 +88,10 @@ func (k *catalogue) tend(ctx context.Context) error {
 	reading, cancel := context.WithTimeout(ctx, catalogueTime)
 	defer cancel()
 	read, err := k.refresh(reading, *due)
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err() // the claim ends with this worker's registration
-	}
 	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err() // the claim ends with this worker's registration
+		}
 		read.reason, read.wait = "a database did not answer as it should; the log of the worker says more", storeRetry
 		if read.asked { // and is not to be asked again so soon
 			read.wait = retryWait(due.failures)

@@ -78,12 +78,12 @@ func startEngines(ctx context.Context, f engineFlags, logger *slog.Logger) (_ *e
 			err = errors.Join(err, e.Close())
 		}
 	}()
-	// Not errgroup.WithContext: its context ends with Wait, and the engines'
-	// processes must not.
 	password, err := clickHousePassword(f.DataDir)
 	if err != nil {
 		return nil, err
 	}
+	// Not errgroup.WithContext: its context ends with Wait, and the engines'
+	// processes must not.
 	var starting errgroup.Group
 	starting.Go(func() (err error) {
 		e.postgres, err = pgembed.Start(ctx, pgembed.Options{DataDir: filepath.Join(f.DataDir, "postgres"), BinDir: f.PostgresBin, Logger: logger})
