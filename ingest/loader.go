@@ -94,11 +94,28 @@ func (l *Loader) LoadNext(ctx context.Context) error {
 		segment.Release()
 		return err
 	}
-	if err := segment.Done(); err != nil {
+	if err := l.giveUp(ctx, segment); err != nil {
 		segment.Release()
 		return fmt.Errorf("giving up segment %s: %w", segment.Name(), err)
 	}
 	return nil
+}
+
+// giveUp repeats Done until the disk has done it or ctx is done: what is loaded
+// needs no second loading.
+func (l *Loader) giveUp(ctx context.Context, segment *spool.Segment) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.MaxInterval = 15 * time.Second
+	for {
+		err := segment.Done()
+		if err == nil || errors.Is(err, spool.ErrClosed) {
+			return err
+		}
+		l.logger.Error("a segment that is loaded cannot be archived; check the disk; it is tried again", "segment", segment.Name(), "err", err)
+		if !sleep(ctx, wait.NextBackOff()) {
+			return err
+		}
+	}
 }
 
 // load inserts the rows of all frames of the segment. As a rule they are one

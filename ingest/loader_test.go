@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -76,8 +78,13 @@ func (b *brokenWarehouse) events() []uint64 {
 // the sample frames, and answers the event IDs they must become.
 func newLoaderTest(t *testing.T, fail func(int, string, schema.Rows) (error, bool)) (*Loader, *brokenWarehouse, []uint64) {
 	t.Helper()
+	return newLoaderTestIn(t, t.TempDir(), fail)
+}
+
+func newLoaderTestIn(t *testing.T, dir string, fail func(int, string, schema.Rows) (error, bool)) (*Loader, *brokenWarehouse, []uint64) {
+	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
-	s, err := spool.Open(t.TempDir(), spool.Options{Logger: logger})
+	s, err := spool.Open(dir, spool.Options{Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,6 +190,33 @@ func TestLoaderKeepsTheSegment(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, warehouse.events()); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// A loaded segment that the disk does not let go is not loaded again meanwhile.
+func TestLoaderGivesUpLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		loader, warehouse, want := newLoaderTestIn(t, dir, nil)
+		defer loader.spool.Close()
+		files, err := filepath.Glob(filepath.Join(dir, "*.sealed"))
+		if err != nil || len(files) != 1 {
+			t.Fatalf("%q: %v", files, err)
+		}
+		inTheWay := strings.TrimSuffix(files[0], ".sealed") + ".done"
+		if err := os.Mkdir(inTheWay, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Minute, func() { os.Remove(inTheWay) })
+		if err := loader.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, warehouse.events()); diff != "" || len(warehouse.calls) != len(warehouse.stored) {
+			t.Errorf("%d inserts into %d tables\n%s", len(warehouse.calls), len(warehouse.stored), diff)
+		}
+		if st := loader.spool.Stats(); st.Sealed.Segments != 0 {
+			t.Errorf("%d segments are left", st.Sealed.Segments)
 		}
 	})
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -125,6 +127,54 @@ func repeat(t *testing.T, do func() error) {
 		time.Sleep(25 * time.Millisecond)
 	}
 	t.Fatalf("still fails after 100 attempts: %v", err)
+}
+
+// A caller may give up after an error: what was settled as far as the rename is
+// not taken for removed, nor handed out again.
+func TestSettlingCutShort(t *testing.T) {
+	for state, settle := range map[string]func(*Segment) error{
+		done: (*Segment).Done,
+		bad:  func(g *Segment) error { return g.Bad("odd") },
+	} {
+		t.Run(state, func(t *testing.T) {
+			dir := t.TempDir()
+			d := newFaultyDisk()
+			var log strings.Builder
+			s, err := open(dir, Options{Keep: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil))}, d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			mustAppend(t, s, "handed on")
+			if err := s.Drain(); err != nil {
+				t.Fatal(err)
+			}
+			g := mustNext(t, s)
+			d.breakBy(fault{op: "syncdir", times: 2})
+			if err := settle(g); !errors.Is(err, errFault) {
+				t.Fatalf("got %v, want the fault", err)
+			}
+			g.Release()
+			if _, err := s.Next(t.Context()); !errors.Is(err, errFault) {
+				t.Errorf("Next = %v, want the fault", err)
+			}
+			if st := s.Stats(); st.Sealed.Segments != 1 {
+				t.Errorf("Stats = %+v: it is forgotten before the disk has it", st)
+			}
+			if _, err := s.Next(t.Context()); !errors.Is(err, io.EOF) {
+				t.Errorf("Next = %v, want the end", err)
+			}
+			if st := s.Stats(); st.Sealed != (Usage{}) || st.Done.Segments+st.Bad.Segments != 1 || states(t, dir) != state {
+				t.Errorf("Stats = %+v, files %q", st, states(t, dir))
+			}
+			if archived := s.Archived(); (len(archived) == 1) != (state == done) {
+				t.Errorf("archived: %q", archived)
+			}
+			if strings.Contains(log.String(), "by hand") {
+				t.Errorf("logged:\n%s", &log)
+			}
+		})
+	}
 }
 
 // After a failed fsync the spool does not pretend: appending is refused until a

@@ -100,10 +100,7 @@ func (s *Spool) load(seg *segment) (*Segment, error) {
 	c, err := ReadFile(s.path(seg.name, sealed))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		s.o.Logger.Warn("spool segment was removed by hand, its records are not handed on",
-			"segment", seg.name, "bytes", seg.size)
-		s.forget(seg)
-		return nil, nil
+		return nil, s.gone(seg)
 	case err != nil:
 		return nil, s.unreadable(seg, err)
 	}
@@ -118,6 +115,26 @@ func (s *Spool) load(seg *segment) (*Segment, error) {
 			"segment", seg.name, "records", c.Len(), "damaged_places", gaps, "damaged_bytes", lost)
 	}
 	return g, nil
+}
+
+// gone takes a segment whose file is no longer there out of the queue. When a
+// settling failed after it had renamed the file, it is finished first.
+func (s *Spool) gone(seg *segment) (err error) {
+	g := &Segment{Contents: &Contents{name: seg.name}, s: s, seg: seg}
+	switch {
+	case exists(s.path(seg.name, done)):
+		err = g.settle(done)
+	case exists(s.path(seg.name, bad)):
+		err = g.Bad("as logged before")
+	default:
+		s.o.Logger.Warn("spool segment was removed by hand, its records are not handed on",
+			"segment", seg.name, "bytes", seg.size)
+		s.forget(seg)
+	}
+	if err != nil {
+		g.Release()
+	}
+	return err
 }
 
 // unreadable gives a segment back after a failed read, or sets it aside.
