@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -8,7 +9,8 @@ import (
 	"time"
 )
 
-// archive is the list of segments that are done, packed or not, the oldest first.
+// archive is the list of segments that are done, packed or not, in the order of
+// their names, the oldest first.
 type archive struct {
 	arrived chan struct{} // holds one when a segment waits for being packed
 	writing sync.Mutex    // held while a file of it is written anew; taken before mu
@@ -27,13 +29,25 @@ type archived struct {
 	size   int64 // of the file as it is
 	wrote  time.Time
 	packed bool
+	stuck  bool // could not be deleted, which was logged
+}
+
+// index is where the segment of that name stands or would stand. mu is held.
+func (a *archive) index(name string) (i int, found bool) {
+	return slices.BinarySearchFunc(a.files, name, func(f archived, name string) int { return cmp.Compare(f.name, name) })
+}
+
+// insert puts a segment into its place. mu is held.
+func (a *archive) insert(f archived) {
+	i, _ := a.index(f.name)
+	a.files = slices.Insert(a.files, i, f)
+	a.bytes += f.size
 }
 
 func (a *archive) add(f archived) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.files = append(a.files, f)
-	a.bytes += f.size
+	a.insert(f)
 	if f.packed || f.size < packFrom {
 		return
 	}
@@ -61,21 +75,20 @@ func (a *archive) unpacked() (archived, bool) {
 func (a *archive) resize(name string, size int64, packed bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for i := len(a.files) - 1; i >= 0; i-- {
-		if f := &a.files[i]; f.name == name {
-			a.bytes += size - f.size
-			f.size, f.packed = size, packed
-			return true
-		}
+	i, found := a.index(name)
+	if found {
+		f := &a.files[i]
+		a.bytes += size - f.size
+		f.size, f.packed = size, packed
 	}
-	return false
+	return found
 }
 
 // find is the segment of that name; ok is false when it is no longer kept.
 func (a *archive) find(name string) (f archived, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if i := slices.IndexFunc(a.files, func(f archived) bool { return f.name == name }); i >= 0 {
+	if i, found := a.index(name); found {
 		return a.files[i], true
 	}
 	return archived{}, false
@@ -122,6 +135,16 @@ func (a *archive) pop(o *Options, now time.Time, anyway bool) (archived, bool) {
 	return f, true
 }
 
+// putBack notes that segments which pop took off the list could not be deleted.
+func (a *archive) putBack(files []archived) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range files {
+		f.stuck = true
+		a.insert(f)
+	}
+}
+
 func (a *archive) usage() Usage {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -130,24 +153,30 @@ func (a *archive) usage() Usage {
 
 // trim deletes what the archive may no longer hold, and its oldest segment when
 // the disk was full since the last time: new frames are worth more than old ones
-// that are stored elsewhere. What cannot be deleted is logged and tried again by
-// the next Open.
+// that are stored elsewhere. What cannot be deleted is logged, stays in the list and
+// is tried again.
 func (s *Spool) trim(now time.Time) {
 	s.mu.Lock()
 	cramped := s.cramped
 	s.cramped = false
 	s.mu.Unlock()
+	var left []archived
+	defer func() { s.archive.putBack(left) }()
 	for {
 		f, ok := s.archive.pop(&s.o, now, cramped)
 		if !ok {
 			return
 		}
-		if cramped {
-			s.o.Logger.Warn("the disk is full: an archived spool segment is deleted before its time", "segment", f.name, "bytes", f.size)
-			cramped = false
-		}
 		if err := s.delete(f.name); err != nil {
-			s.o.Logger.Warn("deleting an archived spool segment", "segment", f.name, "err", err)
+			if !f.stuck {
+				s.o.Logger.Warn("an archived spool segment cannot be deleted; it is tried again", "segment", f.name, "err", err)
+			}
+			left = append(left, f)
+			continue
+		}
+		if cramped {
+			s.o.Logger.Warn("the disk is full: an archived spool segment was deleted before its time", "segment", f.name, "bytes", f.size)
+			cramped = false
 		}
 	}
 }

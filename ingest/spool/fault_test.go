@@ -324,6 +324,41 @@ func TestPowerLoss(t *testing.T) {
 	})
 }
 
+// What the disk does not delete stays in the list, so that an erasure finds it,
+// and does not keep younger ones from being deleted.
+func TestUndeletable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFaultyDisk()
+		var log strings.Builder
+		o := Options{SegmentBytes: 1, SyncEvery: time.Second, Keep: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		s, err := open(t.TempDir(), o, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		mustAppend(t, s, "a", "b", "c")
+		drain(t, s)
+		d.breakBy(fault{op: "remove", times: 9})
+		oldest := s.Archived()[0]
+		s.trim(time.Now().Add(2 * time.Hour))
+		if got := len(s.Archived()); got != 3 || s.Stats().Done.Segments != 3 {
+			t.Errorf("%d of 3 are listed", got)
+		}
+		d.breakBy(fault{op: "remove", times: 1})
+		s.trim(time.Now().Add(2 * time.Hour))
+		if got := s.Archived(); !slices.Equal(got, []string{oldest}) {
+			t.Errorf("%q are listed, want %s", got, oldest)
+		}
+		s.trim(time.Now().Add(2 * time.Hour))
+		if got := states(t, s.dir); got != "" {
+			t.Errorf("left: %q", got)
+		}
+		if got := strings.Count(log.String(), "cannot be deleted"); got != 3 {
+			t.Errorf("logged %d times, want once a segment:\n%s", got, &log)
+		}
+	})
+}
+
 // fullDisk has no room for another segment while two are archived.
 type fullDisk struct {
 	osDisk

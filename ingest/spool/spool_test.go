@@ -270,6 +270,32 @@ func TestArchive(t *testing.T) {
 	}
 }
 
+// The archive is in the order of names, whatever was done first.
+func TestArchiveOrder(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), Options{SegmentBytes: 1, KeepBytes: 1 << 20})
+	mustAppend(t, s, "a", "b", "c", "d")
+	if err := s.Drain(); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	var held []*Segment
+	for range 4 {
+		g := mustNext(t, s)
+		held, want = append(held, g), append(want, g.Name())
+	}
+	for _, i := range []int{2, 0, 3, 1} {
+		mustDone(t, held[i])
+	}
+	if diff := cmp.Diff(want, s.Archived()); diff != "" {
+		t.Errorf("segments (-want +got):\n%s", diff)
+	}
+	for _, name := range want {
+		if f, ok := s.archive.find(name); !ok || f.name != name {
+			t.Errorf("found %q for %s", f.name, name)
+		}
+	}
+}
+
 // A smaller limit takes effect at the next Open.
 func TestArchiveAtOpen(t *testing.T) {
 	dir := t.TempDir()
