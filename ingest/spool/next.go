@@ -7,12 +7,17 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"syscall"
 	"time"
 )
 
-// readAttempts is how often Next fails on one segment before it sets the
-// segment aside, so that a bad sector does not hold up all that follows.
-const readAttempts = 3
+// readAttempts is how often Next fails on one segment, at least readPause after
+// each other, before it sets the segment aside, so that a bad sector does not hold
+// up all that follows.
+const (
+	readAttempts = 3
+	readPause    = 10 * time.Second
+)
 
 // Segment is a sealed segment in the hands of one caller, who ends with exactly
 // one of Done, Bad and Release. Nothing else ends it but Close: it is handed
@@ -27,7 +32,7 @@ type Segment struct {
 // until ctx ends. While it waits it seals the active segment as soon as that
 // has the age Options.SealAge. It returns io.EOF when, after Drain, nothing is
 // left to hand out, and ErrClosed after Close. Other errors come from the disk;
-// the caller may try again. A segment that stays unreadable becomes .bad, one
+// the caller may try again. A segment whose file stays unreadable becomes .bad, one
 // that was removed by hand is passed over, and both are logged.
 func (s *Spool) Next(ctx context.Context) (*Segment, error) {
 	for {
@@ -139,22 +144,28 @@ func (s *Spool) gone(seg *segment) (err error) {
 
 // unreadable gives a segment back after a failed read, or sets it aside.
 func (s *Spool) unreadable(seg *segment, err error) error {
-	s.mu.Lock()
-	seg.failures++
-	last := seg.failures == readAttempts
-	if !last {
-		seg.taken = false
+	g := &Segment{Contents: &Contents{name: seg.name}, s: s, seg: seg}
+	if inFile(err) && time.Since(seg.failed) >= readPause {
+		seg.failures++
+		seg.failed = time.Now()
 	}
-	s.mu.Unlock()
-	if !last {
+	if seg.failures < readAttempts {
+		g.Release()
 		return err
 	}
-	g := &Segment{Contents: &Contents{name: seg.name}, s: s, seg: seg}
 	if bad := g.Bad(err.Error()); bad != nil {
 		g.Release()
 		return errors.Join(err, bad)
 	}
 	return nil
+}
+
+// inFile says whether a file cannot be read because of what it holds or of the
+// disk below it. All else may pass, say that too many files are open, and tells
+// nothing of the file.
+func inFile(err error) bool {
+	var errno syscall.Errno
+	return !errors.As(err, &errno) || errno == syscall.EIO
 }
 
 // Done gives the copy up after its records have been handed on: it is archived

@@ -123,6 +123,9 @@ func readID(dir string) (string, error) {
 func (s *Spool) finish(seg *segment) error {
 	path := s.path(seg.name, active)
 	c, err := ReadFile(path)
+	if err != nil && !inFile(err) {
+		return err
+	}
 	if err != nil {
 		s.o.Logger.Error("active spool segment cannot be read and is kept as .bad", "file", path, "err", err)
 		s.counts.bad.add(seg.size)

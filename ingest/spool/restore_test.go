@@ -3,12 +3,17 @@ package spool
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"hash/crc32"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -225,18 +230,76 @@ func TestUnreadable(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, strings.Replace(someName, "2026", "2025", 1)+active), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s := mustOpen(t, dir, Options{})
-	mustAppend(t, s, "good")
-	for i := range readAttempts - 1 {
-		if g, err := s.Next(t.Context()); err == nil {
-			t.Fatalf("attempt %d: Next = %s, want an error", i, g.Name())
+	synctest.Test(t, func(t *testing.T) {
+		s := mustOpen(t, dir, Options{})
+		defer s.Close()
+		mustAppend(t, s, "good")
+		start := time.Now()
+		var err error
+		for range 100 {
+			if _, err = s.Next(t.Context()); err != nil {
+				time.Sleep(time.Second)
+				continue
+			}
+			break
 		}
-	}
-	if diff := cmp.Diff([]string{"good"}, drain(t, s)); diff != "" {
-		t.Errorf("records (-want +got):\n%s", diff)
-	}
-	if got, want := states(t, dir), ".bad .bad"; got != want {
+		if took := time.Since(start); err != nil || took != (readAttempts-1)*readPause {
+			t.Errorf("Next = %v after %v, want the next segment after %v", err, took, (readAttempts-1)*readPause)
+		}
+	})
+	if got, want := states(t, dir), ".bad .bad .sealed"; got != want {
 		t.Errorf("files %q, want %q", got, want)
+	}
+}
+
+// What says nothing of the file never costs a segment: here a loop of links is in
+// the way to it, as EMFILE or EACCES would be.
+func TestUnreadableForAWhile(t *testing.T) {
+	for _, state := range []string{sealed, active} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, someName+state)
+		if err := os.Symlink(path, path); err != nil {
+			t.Fatal(err)
+		}
+		data, _ := image(marker{1, 2, 3, 4}, "good")
+		synctest.Test(t, func(t *testing.T) {
+			s, err := Open(dir, Options{})
+			if state == active {
+				if !errors.Is(err, syscall.ELOOP) {
+					t.Fatalf("Open = %v, want ELOOP", err)
+				}
+			} else {
+				defer s.Close()
+				for range 100 {
+					if _, err := s.Next(t.Context()); !errors.Is(err, syscall.ELOOP) {
+						t.Fatalf("Next = %v, want ELOOP", err)
+					}
+					time.Sleep(readPause)
+				}
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			write(t, path, data)
+			if state == active {
+				s = mustOpen(t, dir, Options{})
+				defer s.Close()
+			}
+			if diff := cmp.Diff([]string{"good"}, drain(t, s)); diff != "" {
+				t.Errorf("records (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestInFile(t *testing.T) {
+	for err, want := range map[error]bool{
+		syscall.EIO: true, io.ErrUnexpectedEOF: true, errors.New("not a segment"): true,
+		syscall.EMFILE: false, syscall.ENFILE: false, syscall.EACCES: false, syscall.ESTALE: false,
+	} {
+		if got := inFile(fmt.Errorf("reading: %w", err)); got != want {
+			t.Errorf("%v: %t, want %t", err, got, want)
+		}
 	}
 }
 

@@ -66,8 +66,11 @@ type segment struct {
 	wrote    time.Time // when its last record came, at the latest
 	unsynced error     // the fsync that failed, if one did
 	taken    bool      // by a caller of Next
-	failures int       // attempts to read it
-	damaged  bool      // seen by a reader, counted and logged
+
+	// Whoever has taken it uses these.
+	failures int       // attempts to read it, as far as they tell of its file
+	failed   time.Time // when it was last counted
+	damaged  bool      // seen, counted and logged
 }
 
 // Open opens the spool in dir, which is made if it does not exist, and brings
