@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"math"
@@ -39,7 +40,7 @@ func newReplayWindow(rows int) *replayWindow {
 }
 
 func (w *replayWindow) reset() {
-	clear(w.frames) // they keep whole segments alive
+	clear(w.frames) // they keep records alive
 	w.frames = w.frames[:0]
 	w.batch.Reset()
 	w.bytes = 0
@@ -48,8 +49,10 @@ func (w *replayWindow) reset() {
 	w.first, w.last = math.MaxInt64, math.MinInt64
 }
 
-// add decodes a frame.
+// add decodes a frame. It keeps a copy of the record, which as it comes keeps its
+// whole segment alive: a room may have few frames in each.
 func (w *replayWindow) add(decoder *Decoder, frame *kuaishou.Frame, at archivedFrame) {
+	at.record = bytes.Clone(at.record)
 	w.bytes += len(at.record) + decoder.Decode(frame, int64(len(w.frames)), &w.batch)
 	w.frames = append(w.frames, at)
 	received := storedMillis(timeOf(uint64(frame.GetReceivedAt())))
