@@ -23,6 +23,7 @@ type inserter struct {
 	warehouse warehouse
 	metrics   *Metrics
 	logger    *slog.Logger
+	tables    tableRecord
 }
 
 // source is what an inserter must know of where rows are from, should they be
@@ -53,6 +54,7 @@ func (i *inserter) timedInsert(ctx context.Context, token string, rows schema.Ro
 	err := i.warehouse.Insert(ctx, token, rows)
 	if err == nil {
 		i.metrics.inserted(rows, started)
+		i.tables.took(rows.Name)
 	}
 	return err
 }
@@ -93,7 +95,7 @@ func adviceFor(class insertErrorClass) string {
 	case classOperator:
 		return "ClickHouse refuses rows until somebody acts; they wait in the spool"
 	case classRows:
-		return "ClickHouse refuses every row of a batch, so the table is not as it should be: run `ingest migrate`; the rows wait in the spool"
+		return "ClickHouse refuses all rows of a table, so the fault is in the table, or in a constraint or view of yours on it: see err, mend it, or run `ingest migrate`; the rows wait in the spool"
 	default:
 		return "ClickHouse did not take rows; they wait in the spool and are sent again"
 	}
