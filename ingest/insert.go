@@ -3,6 +3,7 @@ package ingest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -71,6 +72,10 @@ func (c *ClickHouse) Ping(ctx context.Context) error { return c.conn.Ping(ctx) }
 
 // Close closes the connections.
 func (c *ClickHouse) Close() error { return c.conn.Close() }
+
+// errFilling is why rows were not sent: the table has columns that do not take
+// what is put into them, whatever the row.
+var errFilling = errors.New("filling")
 
 // Insert stores the rows as one block under the token. When it answers an
 // error they may be stored all the same; to call it again with the same rows
@@ -158,7 +163,7 @@ func (c *ClickHouse) insertOnce(ctx context.Context, token, table, statement str
 		c.types.Store(statement, typesOf(batch))
 	}
 	if err := fill(batch); err != nil {
-		return fmt.Errorf("filling %s: %w", table, err)
+		return fmt.Errorf("%w %s: %w", errFilling, table, err)
 	}
 	if err := batch.Send(); err != nil {
 		return fmt.Errorf("inserting into %s: %w", table, err)

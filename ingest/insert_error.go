@@ -29,6 +29,9 @@ func classOf(err error) (insertErrorClass, int32) {
 		if err != nil && strings.Contains(err.Error(), "is not present in the table") {
 			return classOperator, 16
 		}
+		if errors.Is(err, errFilling) {
+			return classOperator, 0
+		}
 		return classRetry, 0
 	}
 	switch exception.Code {

@@ -356,6 +356,7 @@ func TestClassOf(t *testing.T) {
 		{&clickhouse.Exception{Code: 60}, classOperator, 60},
 		{fmt.Errorf("inserting: %w", &clickhouse.Exception{Code: 516}), classOperator, 516},
 		{&clickhouse.Exception{Code: 53}, classRows, 53},
+		{fmt.Errorf("%w comments: %w", errFilling, errors.New("clickhouse: unknown element")), classOperator, 0},
 	} {
 		if class, code := classOf(c.err); class != c.class || code != c.code {
 			t.Errorf("%v: got %s %d, want %s %d", c.err, class, code, c.class, c.code)
