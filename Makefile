@@ -30,7 +30,7 @@ build: $(BIN) ## build bin/ingest
 
 .PHONY: $(BIN)
 $(BIN):
-	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o $@ ./cmd/ingest
+	go build -trimpath -ldflags '-X kslive/ingest.version=$(VERSION)' -o $@ ./cmd/ingest
 
 engines: $(ENGINES) ## install the embedded Postgres and ClickHouse (once, about 600 MB)
 

@@ -37,6 +37,7 @@ type Loader struct {
 	spool   *spool.Spool
 	decoder *Decoder
 	batch   schema.Batch
+	build   string // which one decodes
 
 	withoutFrames bool // in letters
 	// decoded, when it is not nil, is told how many events each frame brought.
@@ -49,6 +50,7 @@ func NewLoader(s *spool.Spool, w warehouse, metrics *Metrics, logger *slog.Logge
 		inserter: inserter{warehouse: w, metrics: metrics, logger: logger},
 		spool:    s,
 		decoder:  NewDecoder(metrics.unknownField),
+		build:    Version(),
 	}
 }
 
@@ -156,10 +158,7 @@ func (l *Loader) insertBatch(ctx context.Context, segment *spool.Segment, number
 	tables, ctx := errgroup.WithContext(ctx)
 	tables.SetLimit(insertsAtOnce)
 	for rows := range l.batch.All() {
-		token := fmt.Sprintf("%s/%s/%s", l.spool.ID(), segment.Name(), rows.Name)
-		if number > 0 {
-			token = fmt.Sprintf("%s/%d", token, number)
-		}
+		token := l.tokenOf(segment, rows.Name, number)
 		from := source{complete: framesFrom(segment)}
 		if l.withoutFrames {
 			from.complete = func(letters []deadLetter) []deadLetter { return letters }
@@ -167,6 +166,20 @@ func (l *Loader) insertBatch(ctx context.Context, segment *spool.Segment, number
 		tables.Go(func() error { return l.insert(ctx, token, rows, from) })
 	}
 	return tables.Wait()
+}
+
+// tokenOf names the insert of a segment's number-th batch into a table: each time
+// alike for the same bytes and the same build, and otherwise not. A build may make
+// other rows of them, and a damaged file that was mended has more: under a token
+// that is used ClickHouse would drop them, while rows that come again under another
+// have the same event IDs.
+func (l *Loader) tokenOf(segment *spool.Segment, table string, number int) string {
+	_, lost := segment.Damage()
+	token := fmt.Sprintf("%s/%s/%s/%d/%s", l.spool.ID(), segment.Name(), table, segment.Size()-lost, l.build)
+	if number > 0 {
+		token = fmt.Sprintf("%s/%d", token, number)
+	}
+	return token
 }
 
 // framesFrom puts the frames of refused rows of a segment into their letters.

@@ -194,6 +194,55 @@ func TestLoaderKeepsTheSegment(t *testing.T) {
 	})
 }
 
+// A crash does not change the tokens; another build does, and a file that was
+// damaged and is mended, for other rows may be under them.
+func TestTokens(t *testing.T) {
+	dir := t.TempDir()
+	loader, _, _ := newLoaderTestIn(t, dir, nil)
+	loader.spool.Close()
+	files, err := filepath.Glob(filepath.Join(dir, "*.sealed"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q: %v", files, err)
+	}
+	whole, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := slices.Clone(whole)
+	damaged[len(damaged)-1] ^= 1
+	tokens := func(data []byte, build string) []string {
+		if err := os.WriteFile(files[0], data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := spool.Open(dir, spool.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Drain(); err != nil {
+			t.Fatal(err)
+		}
+		warehouse := &brokenWarehouse{stored: make(map[string][]uint64)}
+		loader := NewLoader(s, warehouse, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+		if build != "" {
+			loader.build = build
+		}
+		if err := loader.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return slices.Sorted(maps.Keys(warehouse.stored))
+	}
+	first := tokens(whole, "")
+	if again := tokens(whole, ""); !slices.Equal(first, again) || len(first) == 0 {
+		t.Errorf("%q are other tokens than %q", again, first)
+	}
+	for name, others := range map[string][]string{"build": tokens(whole, "another"), "damage": tokens(damaged, "")} {
+		if i := slices.IndexFunc(others, func(token string) bool { return slices.Contains(first, token) }); i >= 0 {
+			t.Errorf("another %s has the token %s too", name, others[i])
+		}
+	}
+}
+
 // A loaded segment that the disk does not let go is not loaded again meanwhile.
 func TestLoaderGivesUpLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -86,7 +86,7 @@ func (c *replayCommand) Run(p *process) error {
 // secrets, and the version, since another one decodes otherwise.
 func (c *replayCommand) arguments() string {
 	return fmt.Sprintf("version %s, clickhouse %x, since %q, until %q, live %q, table %q",
-		version, sha256.Sum256([]byte(c.Clickhouse)), c.Since, c.Until, c.Live, c.Table)
+		ingest.Version(), sha256.Sum256([]byte(c.Clickhouse)), c.Since, c.Until, c.Live, c.Table)
 }
 
 func (c *replayCommand) print(w io.Writer, met ingest.ReplayProgress) error {

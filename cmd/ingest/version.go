@@ -3,20 +3,14 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
-)
 
-// version is set by the linker.
-var version string
+	"kslive/ingest"
+)
 
 type versionCommand struct{}
 
 // Run prints one line.
 func (versionCommand) Run(p *process) error {
-	name := version
-	if build, ok := debug.ReadBuildInfo(); ok && name == "" {
-		name = build.Main.Version
-	}
-	fmt.Fprintf(p.stdout, "ingest %s %s/%s %s\n", name, runtime.GOOS, runtime.GOARCH, runtime.Version())
+	fmt.Fprintf(p.stdout, "ingest %s %s/%s %s\n", ingest.Version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	return nil
 }

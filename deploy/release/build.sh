@@ -60,7 +60,7 @@ for platform; do
 	os=${platform%/*} arch=${platform#*/}
 	name=ingest-$version-$os-$arch
 	mkdir -p "$work/$name"
-	GOOS=$os GOARCH=$arch go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o "$work/$name/ingest" ./cmd/ingest
+	GOOS=$os GOARCH=$arch go build -trimpath -buildvcs=false -ldflags "-s -w -X kslive/ingest.version=$version" -o "$work/$name/ingest" ./cmd/ingest
 	cp LICENSE README.md CHANGELOG.md "$work/$name/"
 	pack "dist/$name.tar.gz" "$work/$name"
 	go run ./deploy/release/sbom "$version" "$work/$name/ingest" >"dist/$name.cdx.json"
