@@ -53,6 +53,10 @@ func (e archiveEraser) erase(ctx context.Context, p *Person) (met ErasedFrames, 
 	if err := e.learn(ctx, p, archive, segments); err != nil {
 		return met, err
 	}
+	// What a replay noted are places in files that will not be the same.
+	if err := archive.RemoveNote(noteFile); err != nil {
+		return met, err
+	}
 	eraser := newFrameEraser(p)
 	for _, name := range segments {
 		if err := ctx.Err(); err != nil {
@@ -65,11 +69,8 @@ func (e archiveEraser) erase(ctx context.Context, p *Person) (met ErasedFrames, 
 		met.Frames += changed
 	}
 	met.Unread = eraser.unopened
-	if met.SetAside, err = e.spool.SetAside(); err != nil {
-		return met, err
-	}
-	// What a replay noted are places in files that are no longer the same.
-	return met, archive.RemoveNote(noteFile)
+	met.SetAside, err = e.spool.SetAside()
+	return met, err
 }
 
 // learn adds the names under which the person is in the segments.

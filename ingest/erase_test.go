@@ -2,9 +2,13 @@ package ingest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -253,6 +257,48 @@ func requireRollups(t *testing.T, w *ClickHouse) {
 		if n := countOf(t, w, fmt.Sprintf("SELECT (SELECT count() FROM (%s EXCEPT %s)) + (SELECT count() FROM (%s EXCEPT %s))", seen, kept, kept, seen)); n > 0 {
 			t.Errorf("%d minutes of %s are not as in %s", n, r.rollup, r.view)
 		}
+	}
+}
+
+// An erasure that is cut short leaves no note of a replay: the places in it are of
+// files that may be others now.
+func TestErasureForgetsAnUnfinishedReplay(t *testing.T) {
+	dir := t.TempDir()
+	s, err := spool.Open(dir, spool.Options{SegmentBytes: 1, Keep: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	says := sampleFrame(t, kuaishou.PayloadType_SC_FEED_PUSH, encoded(t, &kuaishou.SCWebFeedPush{CommentFeeds: []*kuaishou.WebCommentFeed{{
+		User: &kuaishou.SimpleUserInfo{PrincipalId: erasedPerson.IDs[0], UserName: erasedPerson.Names[0]}, Content: "你好",
+	}}}))
+	for range 2 {
+		if err := newSpooledFrames(s).Append(says); err != nil {
+			t.Fatal(err)
+		}
+		segment, err := s.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := segment.Done(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	note := filepath.Join(dir, noteFile)
+	if err := os.WriteFile(note, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inTheWay := filepath.Join(dir, s.Archived()[1]+".done.tmp")
+	if err := os.Mkdir(inTheWay, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	person := &Person{IDs: slices.Clone(erasedPerson.IDs)}
+	met, err := archiveEraser{s, dir, slog.New(slog.DiscardHandler)}.erase(t.Context(), person)
+	if err == nil || met.Frames != 1 {
+		t.Errorf("%d frames were changed, %v; want one, and an error", met.Frames, err)
+	}
+	if _, err := os.Stat(note); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the note is still there: %v", err)
 	}
 }
 
