@@ -52,6 +52,7 @@ func (s *Spool) list() (unfinished []*segment, err error) {
 	if err != nil {
 		return nil, err
 	}
+	now := time.Now()
 	for _, f := range files {
 		if isUnfinished(f.Name()) {
 			if err := removeIfThere(s.disk, filepath.Join(s.dir, f.Name())); err != nil {
@@ -68,8 +69,12 @@ func (s *Spool) list() (unfinished []*segment, err error) {
 		}
 		s.last = max(s.last, name)
 		seg := &segment{name: name, size: info.Size(), first: nameTime(name), wrote: info.ModTime()}
-		if seg.wrote.Before(seg.first) {
-			seg.first = seg.wrote // the name ran ahead of the clock
+		// The name may have run ahead of the clock, and the clock have been set back
+		// since: whatever it says, the segment was there before this process.
+		for _, at := range []time.Time{seg.wrote, now} {
+			if at.Before(seg.first) {
+				seg.first = at
+			}
 		}
 		switch state {
 		case active:

@@ -221,6 +221,26 @@ func TestRemovedByHand(t *testing.T) {
 	}
 }
 
+// A clock that was set back, behind all that was received, does not make what waits
+// look like nothing, or like something that came after a later moment.
+func TestUndoneBehindTheClock(t *testing.T) {
+	dir := t.TempDir()
+	data, _ := image(marker{1, 2, 3, 4}, "from the future")
+	path := filepath.Join(dir, someName+sealed)
+	write(t, path, data)
+	synctest.Test(t, func(t *testing.T) { // where it is the year 2000
+		s := mustOpen(t, dir, Options{})
+		defer s.Close()
+		if got := s.Stats().OldestUndone; got <= 0 {
+			t.Errorf("at once: OldestUndone = %v", got)
+		}
+		time.Sleep(time.Minute)
+		if got := s.Stats().OldestUndone; got != time.Minute {
+			t.Errorf("a minute later: OldestUndone = %v", got)
+		}
+	})
+}
+
 // A segment that cannot be read does not hold up those after it for ever.
 func TestUnreadable(t *testing.T) {
 	dir := t.TempDir()

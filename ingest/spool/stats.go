@@ -20,7 +20,7 @@ type Stats struct {
 	Done   Usage // archived
 	Bad    Usage // kept for a person
 
-	// OldestUndone is the age of the oldest record that is not done, 0 when
+	// OldestUndone is the age of the oldest record that is not done, 0 only when
 	// there is none.
 	OldestUndone time.Duration
 
@@ -66,7 +66,7 @@ func (s *Spool) Stats() Stats {
 		oldest = s.sealed[0].first
 	}
 	if !oldest.IsZero() {
-		st.OldestUndone = max(0, time.Since(oldest))
+		st.OldestUndone = max(1, time.Since(oldest))
 	}
 	return st
 }
