@@ -335,8 +335,8 @@ var errDrainTimeout = errors.New("drain timeout")
 
 // drain loads what is in the spool, for at most DrainTimeout.
 func (i *Ingester) drain(working context.Context, loaded <-chan error, stopLoading context.CancelCauseFunc) error {
-	if err := i.o.Spool.Drain(); err != nil {
-		return fmt.Errorf("sealing the spool: %w", err)
+	if err := i.o.Spool.Drain(); err != nil { // the loader seals it, as soon as the disk lets it
+		i.o.Logger.Error("the spool cannot be sealed; check the disk; it is tried again", "err", err)
 	}
 	timeout := time.AfterFunc(i.o.DrainTimeout, func() { stopLoading(errDrainTimeout) })
 	defer timeout.Stop()

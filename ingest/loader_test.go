@@ -164,6 +164,46 @@ func onOdd(call int, err error) error {
 	return nil
 }
 
+// A spool that the disk does not let be sealed at once is loaded all the same before
+// a worker ends: what is behind the loader is closed when it does.
+func TestDrainWaitsForTheLoader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		logger := slog.New(slog.DiscardHandler)
+		s, err := spool.Open(dir, spool.Options{SealAge: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := newSpooledFrames(s).Append(frameOf(commentPush(t, "last words", sampleSent))); err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "*.active"))
+		if err != nil || len(files) != 1 {
+			t.Fatalf("%q: %v", files, err)
+		}
+		inTheWay := strings.TrimSuffix(files[0], ".active") + ".sealed"
+		if err := os.Mkdir(inTheWay, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Minute, func() { os.Remove(inTheWay) })
+		warehouse := &brokenWarehouse{stored: make(map[string][]uint64)}
+		working, stopWorking := context.WithCancelCause(t.Context())
+		defer stopWorking(nil)
+		loaded := make(chan error, 1)
+		go func() {
+			loaded <- NewLoader(s, warehouse, NewMetrics(prometheus.NewRegistry()), logger).Run(working)
+		}()
+		i := &Ingester{o: Options{Spool: s, DrainTimeout: time.Hour, Logger: logger}}
+		if err := i.drain(t.Context(), loaded, stopWorking); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(warehouse.events()); got != 1 {
+			t.Errorf("%d rows are stored, want 1", got)
+		}
+	})
+}
+
 // A segment that could not be loaded stays, and is loaded later under the same
 // tokens.
 func TestLoaderKeepsTheSegment(t *testing.T) {
