@@ -166,10 +166,12 @@ func (s *Spool) flush() error {
 
 // noteFull notes that the disk is full, so that the archive makes room. mu is held.
 func (s *Spool) noteFull(err error) {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if isFull(err) {
 		s.cramped = true
 	}
 }
+
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 // fail takes a out of use. mu is held.
 func (s *Spool) fail(a *appender, err error) {

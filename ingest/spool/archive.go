@@ -175,18 +175,44 @@ func (s *Spool) trim(now time.Time) {
 			continue
 		}
 		if cramped {
-			s.o.Logger.Warn("the disk is full: an archived spool segment was deleted before its time", "segment", f.name, "bytes", f.size)
+			s.toldFull(f)
 			cramped = false
 		}
 	}
 }
 
-// delete removes an archived segment. The newest name of all is noted first, or a
-// clock that has gone back could give it out again.
+// giveWay deletes the oldest archived segment because the disk is full. It answers
+// false when there is none, or the disk does not even do that. mu is held, and
+// nothing else uses the spool yet.
+func (s *Spool) giveWay() bool {
+	f, ok := s.archive.pop(&s.o, time.Now(), true)
+	if !ok {
+		return false
+	}
+	if err := s.remove(f.name, f.name == s.last); err != nil {
+		s.o.Logger.Warn("an archived spool segment cannot be deleted", "segment", f.name, "err", err)
+		s.archive.putBack([]archived{f})
+		return false
+	}
+	s.toldFull(f)
+	return true
+}
+
+func (s *Spool) toldFull(f archived) {
+	s.o.Logger.Warn("the disk is full: an archived spool segment was deleted before its time", "segment", f.name, "bytes", f.size)
+}
+
+// delete removes an archived segment.
 func (s *Spool) delete(name string) error {
 	s.mu.Lock()
 	newest := name == s.last
 	s.mu.Unlock()
+	return s.remove(name, newest)
+}
+
+// remove removes the files of an archived segment. The newest name of all is noted
+// first, or a clock that has gone back could give it out again.
+func (s *Spool) remove(name string, newest bool) error {
 	if newest {
 		if err := writeDurable(s.disk, filepath.Join(s.dir, "last"), []byte(name+"\n")); err != nil {
 			return err

@@ -396,3 +396,29 @@ func TestFullDiskTakesFromTheArchive(t *testing.T) {
 		}
 	})
 }
+
+// A disk that is full of archived segments does not keep a spool from being opened,
+// also where a torn tail is to be copied.
+func TestFullDiskAtOpen(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, Options{SegmentBytes: 1, Keep: time.Hour})
+	mustAppend(t, s, "first", "second", "third")
+	drain(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, _ := image(marker{0xf1, 2, 3, 4}, "one", "two")
+	write(t, filepath.Join(dir, nextName(time.Now(), s.last)+active), append(data, "more than one torn record"...))
+	again, err := open(dir, Options{Keep: time.Hour}, fullDisk{dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if archive := again.Stats().Done; archive.Segments != 1 {
+		t.Errorf("%d segments are archived, want the newest only", archive.Segments)
+	}
+	oneFile(t, dir, torn)
+	if diff := cmp.Diff([]string{"one", "two"}, drain(t, again)); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
+	}
+}

@@ -140,7 +140,7 @@ func (s *Spool) finish(seg *segment) error {
 		s.counts.torn++
 		log := s.o.Logger.Info
 		if !c.tailIsOneRecord() {
-			if err := writeDurable(s.disk, s.path(seg.name, torn), c.data); err != nil {
+			if err := s.copyAside(seg, c.data); err != nil {
 				return err
 			}
 			s.counts.tornFiles++
@@ -163,4 +163,15 @@ func (s *Spool) finish(seg *segment) error {
 		return errors.Join(err, f.Close())
 	}
 	return nil
+}
+
+// copyAside keeps what is in an active segment as .torn. On a full disk archived
+// segments give way to it. mu is held.
+func (s *Spool) copyAside(seg *segment, data []byte) error {
+	for {
+		err := writeDurable(s.disk, s.path(seg.name, torn), data)
+		if !isFull(err) || !s.giveWay() {
+			return err
+		}
+	}
 }
