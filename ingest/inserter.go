@@ -10,12 +10,15 @@ import (
 	"kslive/schema"
 )
 
-// warehouse is where rows go. Both calls store all of their rows under the
+// warehouse is where rows go. The inserts store all of their rows under the
 // token or answer an error; after an error the rows may be stored all the
-// same, and to call again with the same rows and token stores them once.
+// same, and to call again with the same rows and token stores them once, or,
+// rarely, says so: hence the two that look.
 type warehouse interface {
 	Insert(ctx context.Context, token string, rows schema.Rows) error
+	Holds(ctx context.Context, rows schema.Rows) (bool, error)
 	InsertDeadLetters(ctx context.Context, token string, letters []deadLetter) error
+	HoldsLetters(ctx context.Context, letters []deadLetter) (bool, error)
 }
 
 // inserter brings rows into the warehouse, whatever that takes.
@@ -35,23 +38,30 @@ type source struct {
 	// proven says that the table is known to take such rows: the fault is in the
 	// rows even when all of them are refused.
 	proven bool
+	// repeated says that they may have been sent before under the same token.
+	repeated bool
 }
 
 // insert tries until the server has taken the rows, or those that it cannot
 // take are in dead_letters. It gives up only when ctx is done.
 func (i *inserter) insert(ctx context.Context, token string, rows schema.Rows, from source) error {
 	return i.persist(ctx, rows.Name, func(ctx context.Context) error {
-		err := i.timedInsert(ctx, token, rows)
-		if class, _ := classOf(err); err == nil || class != classRows {
-			return err
+		err := i.timedInsert(ctx, token, rows, from.repeated)
+		if class, _ := classOf(err); err != nil && class == classRows {
+			err = i.quarantine(ctx, token, rows, from, err)
 		}
-		return i.quarantine(ctx, token, rows, from, err)
+		from.repeated = true
+		return err
 	})
 }
 
-func (i *inserter) timedInsert(ctx context.Context, token string, rows schema.Rows) error {
+func (i *inserter) timedInsert(ctx context.Context, token string, rows schema.Rows, repeated bool) error {
 	started := time.Now()
-	err := i.warehouse.Insert(ctx, token, rows)
+	insert := func(token string) error { return i.warehouse.Insert(ctx, token, rows) }
+	err := insert(token)
+	if err == nil && repeated {
+		err = i.confirm(rows.Name, token, func() (bool, error) { return i.warehouse.Holds(ctx, rows) }, insert)
+	}
 	if err == nil {
 		i.metrics.inserted(rows, started)
 		i.tables.took(rows.Name)

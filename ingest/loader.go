@@ -159,7 +159,7 @@ func (l *Loader) insertBatch(ctx context.Context, segment *spool.Segment, number
 	tables.SetLimit(insertsAtOnce)
 	for rows := range l.batch.All() {
 		token := l.tokenOf(segment, rows.Name, number)
-		from := source{complete: framesFrom(segment)}
+		from := source{complete: framesFrom(segment), repeated: segment.Repeated()}
 		if l.withoutFrames {
 			from.complete = func(letters []deadLetter) []deadLetter { return letters }
 		}

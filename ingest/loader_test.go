@@ -36,6 +36,8 @@ type brokenWarehouse struct {
 	// fail answers the error of a call, and whether the rows are stored all the
 	// same.
 	fail func(call int, token string, rows schema.Rows) (error, bool)
+	// phantom says that a failed call has noted the token and stored nothing.
+	phantom bool
 }
 
 func (b *brokenWarehouse) Insert(_ context.Context, token string, rows schema.Rows) error {
@@ -49,7 +51,12 @@ func (b *brokenWarehouse) Insert(_ context.Context, token string, rows schema.Ro
 			stored = true
 		}
 	}
-	if _, repeat := b.stored[token]; stored && !repeat {
+	_, repeat := b.stored[token]
+	switch {
+	case repeat:
+	case !stored && b.phantom:
+		b.stored[token] = nil
+	case stored:
 		for i := range rows.Len() {
 			b.stored[token] = append(b.stored[token], rows.Event(i).EventID)
 		}
@@ -62,6 +69,23 @@ func (b *brokenWarehouse) InsertDeadLetters(_ context.Context, token string, let
 	defer b.mu.Unlock()
 	b.letters[token] = letters
 	return nil
+}
+
+func (b *brokenWarehouse) Holds(_ context.Context, rows schema.Rows) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Contains(b.events(), rows.Event(0).EventID), nil
+}
+
+func (b *brokenWarehouse) HoldsLetters(_ context.Context, letters []deadLetter) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, stored := range b.letters {
+		if slices.ContainsFunc(stored, func(l deadLetter) bool { return l.token == letters[0].token }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // events are all event IDs stored, sorted.
@@ -110,6 +134,54 @@ func newLoaderTestIn(t *testing.T, dir string, fail func(int, string, schema.Row
 	}
 	warehouse := &brokenWarehouse{stored: make(map[string][]uint64), letters: make(map[string][]deadLetter), fail: fail}
 	return NewLoader(s, warehouse, NewMetrics(prometheus.NewRegistry()), logger), warehouse, want
+}
+
+// Rows that ClickHouse says it has are looked for when they were sent before: by
+// this process, or perhaps by one that was killed with it.
+func TestLoaderSendsAgainWhatIsNotThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		loader, warehouse, want := newLoaderTestIn(t, dir, func(call int, _ string, _ schema.Rows) (error, bool) {
+			if call%3 == 1 {
+				return io.ErrUnexpectedEOF, false
+			}
+			return nil, true
+		})
+		warehouse.phantom = true
+		if err := loader.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		loader.spool.Close()
+		if diff := cmp.Diff(want, warehouse.events()); diff != "" {
+			t.Error(diff)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		killed, warehouse, want := newLoaderTestIn(t, dir, func(int, string, schema.Rows) (error, bool) { return io.ErrUnexpectedEOF, false })
+		warehouse.phantom = true
+		ctx, kill := context.WithTimeout(t.Context(), time.Second)
+		defer kill()
+		if err := killed.Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		killed.spool.Close()
+		warehouse.fail = nil
+		s, err := spool.Open(dir, spool.Options{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Drain(); err != nil {
+			t.Fatal(err)
+		}
+		if err := NewLoader(s, warehouse, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, warehouse.events()); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 // Whatever fails, and whether or not it was done all the same, every row is

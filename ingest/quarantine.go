@@ -21,7 +21,7 @@ const maxRefused = 100
 //
 // A repeat after a crash halves in the same way, and so under the same tokens.
 func (i *inserter) quarantine(ctx context.Context, token string, rows schema.Rows, from source, refusal error) error {
-	h := halving{inserter: i, proven: from.proven}
+	h := halving{inserter: i, proven: from.proven, repeated: from.repeated}
 	if err := h.bisect(ctx, token, rows, refusal); err != nil {
 		return err
 	}
@@ -30,7 +30,12 @@ func (i *inserter) quarantine(ctx context.Context, token string, rows schema.Row
 		return refusal
 	}
 	if letters := from.complete(h.letters); len(letters) > 0 {
-		if err := i.warehouse.InsertDeadLetters(ctx, token+"/dead", letters); err != nil {
+		insert := func(token string) error { return i.warehouse.InsertDeadLetters(ctx, token, letters) }
+		err := insert(token + "/dead")
+		if err == nil && from.repeated {
+			err = i.confirm("dead_letters", token+"/dead", func() (bool, error) { return i.warehouse.HoldsLetters(ctx, letters) }, insert)
+		}
+		if err != nil {
 			return err
 		}
 		i.metrics.deadLetters.WithLabelValues(rows.Name).Add(float64(len(letters)))
@@ -46,6 +51,7 @@ func (i *inserter) quarantine(ctx context.Context, token string, rows schema.Row
 type halving struct {
 	*inserter
 	proven   bool // that the fault is in the rows
+	repeated bool // as in source
 	refusals int
 	letters  []deadLetter // in the order of the rows
 }
@@ -67,7 +73,7 @@ func (h *halving) bisect(ctx context.Context, token string, rows schema.Rows, re
 	halves := [2]schema.Rows{rows.Slice(0, middle), rows.Slice(middle, rows.Len())}
 	var refused [2]error
 	for n, half := range halves { // both first, so that a row that is taken is soon met
-		err := h.timedInsert(ctx, halfOf(token, n), half)
+		err := h.timedInsert(ctx, halfOf(token, n), half, h.repeated)
 		if err == nil {
 			h.proven = true
 			continue

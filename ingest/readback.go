@@ -78,8 +78,11 @@ func (c *ClickHouse) stored(ctx context.Context, table schema.Table, lives []str
 // heard calls visit for every row, those that FINAL would not show included,
 // that a table has of frames of the sessions received between two times.
 func (c *ClickHouse) heard(ctx context.Context, table string, sessions []uint64, from, to int64, visit func(heardRow)) error {
-	query := fmt.Sprintf(`SELECT live_id, toUnixTimestamp64Milli(event_time), event_id, session_id, frame_number FROM %s
-		WHERE received_at BETWEEN %s AND %s AND session_id IN (%s)`, table, timeSQL(from), timeSQL(to), list(sessions, number))
+	return c.heardWhere(ctx, table, fmt.Sprintf("received_at BETWEEN %s AND %s AND session_id IN (%s)", timeSQL(from), timeSQL(to), list(sessions, number)), visit)
+}
+
+func (c *ClickHouse) heardWhere(ctx context.Context, table, where string, visit func(heardRow)) error {
+	query := fmt.Sprintf("SELECT live_id, toUnixTimestamp64Milli(event_time), event_id, session_id, frame_number FROM %s WHERE %s", table, where)
 	rows, err := c.conn.Query(readSettings(ctx), query)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", table, err)

@@ -175,14 +175,14 @@ func (t *tableRepair) insertFresh(ctx context.Context, fresh []int, proven bool)
 		count.Add(int64(len(letters)))
 		return t.complete(letters)
 	}
-	if err := t.insertRows(ctx, others, source{complete: complete, proven: proven}); err != nil {
+	if err := t.insertRows(ctx, others, source{complete: complete, proven: proven, repeated: true}); err != nil {
 		return 0, err
 	}
 	forget := func(letters []deadLetter) []deadLetter {
 		count.Add(int64(len(letters)))
 		return nil
 	}
-	err = t.insertRows(ctx, known, source{complete: forget, proven: true})
+	err = t.insertRows(ctx, known, source{complete: forget, proven: true, repeated: true})
 	return count.Load(), err
 }
 

@@ -168,6 +168,10 @@ func inFile(err error) bool {
 	return !errors.As(err, &errno) || errno == syscall.EIO
 }
 
+// Repeated says whether the segment may have been handed out before, by this
+// process or an earlier one: it was released, or was there at Open.
+func (g *Segment) Repeated() bool { return g.seg.repeated }
+
 // Done gives the copy up after its records have been handed on: it is archived
 // for replay, or deleted, as Options say. A segment with damage is kept as .bad
 // instead. After an error, Done may be called again.
@@ -193,7 +197,7 @@ func (g *Segment) Bad(reason string) error {
 func (g *Segment) Release() {
 	g.s.mu.Lock()
 	defer g.s.mu.Unlock()
-	g.seg.taken = false
+	g.seg.taken, g.seg.repeated = false, true
 	g.s.broadcast()
 }
 

@@ -68,7 +68,7 @@ func (s *Spool) list() (unfinished []*segment, err error) {
 			return nil, err
 		}
 		s.last = max(s.last, name)
-		seg := &segment{name: name, size: info.Size(), first: nameTime(name), wrote: info.ModTime()}
+		seg := &segment{name: name, size: info.Size(), first: nameTime(name), wrote: info.ModTime(), repeated: true}
 		// The name may have run ahead of the clock, and the clock have been set back
 		// since: whatever it says, the segment was there before this process.
 		for _, at := range []time.Time{seg.wrote, now} {

@@ -66,6 +66,7 @@ type segment struct {
 	wrote    time.Time // when its last record came, at the latest
 	unsynced error     // the fsync that failed, if one did
 	taken    bool      // by a caller of Next
+	repeated bool      // may have been in the hands of a caller before
 
 	// Whoever has taken it uses these.
 	failures int       // attempts to read it, as far as they tell of its file
