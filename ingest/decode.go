@@ -268,7 +268,7 @@ func (d *Decoder) other(left rest, message proto.Message) (row schema.Other) {
 }
 
 // otherFields is what the fields of a payload that stand in no row of it say, as
-// JSON. They are encoded one after the other in fields.
+// JSON; empty when they say nothing. They are encoded one after the other in fields.
 func (d *Decoder) otherFields(fields []byte, payload *partNames) string {
 	if len(fields) == 0 {
 		return ""
@@ -280,7 +280,9 @@ func (d *Decoder) otherFields(fields []byte, payload *partNames) string {
 	case proto.Unmarshal(fields, message) != nil:
 		d.undecoded(partOf(fields), errMalformed)
 	default: // parts has reported what is unknown of it
-		return string(appendMessageJSON(nil, message.ProtoReflect()))
+		if said := appendMessageJSON(nil, message.ProtoReflect()); len(said) > len("{}") {
+			return string(said)
+		}
 	}
 	return ""
 }

@@ -192,14 +192,28 @@ func checkRow(t *testing.T, rows schema.Rows, i int) {
 			if !utf8.ValidString(value) {
 				t.Errorf("%s is not UTF-8: %q", name, value)
 			}
-			isJSON := rows.Columns[c] == "message" || rows.Columns[c] == "segments" && value != ""
-			if isJSON && !json.Valid([]byte(value)) {
-				t.Errorf("%s is not JSON: %q", name, value)
+			switch rows.Columns[c] {
+			case "message":
+				requireJSON(t, name, value)
+			case "segments", "other_fields": // empty where there is nothing to say
+				if value == "{}" {
+					t.Errorf("%s says nothing", name)
+				}
+				if value != "" {
+					requireJSON(t, name, value)
+				}
 			}
 		case time.Time:
 			if !value.IsZero() && (value.Year() < 1970 || value.Year() >= 2200) {
 				t.Errorf("%s is %v", name, value)
 			}
 		}
+	}
+}
+
+func requireJSON(t *testing.T, name, text string) {
+	t.Helper()
+	if !json.Valid([]byte(text)) {
+		t.Errorf("%s is not JSON: %q", name, text)
 	}
 }

@@ -264,6 +264,19 @@ func TestRowsAreBounded(t *testing.T) {
 	}
 }
 
+// Fields that are there and say nothing are as if they were not there.
+func TestEmptyFieldsSayNothing(t *testing.T) {
+	cursor, interval := nested(6, nil), []byte{0x20, 0x00}
+	counter := nested(1, []byte("2735"))
+	with := decoded(sampleFrame(t, kuaishou.PayloadType_SC_FEED_PUSH, bytes.Join([][]byte{counter, cursor, interval}, nil)))
+	if len(with.RoomStats) != 1 || with.RoomStats[0].OtherFields != "" || with.Len() != 1 {
+		t.Errorf("beside a counter: %s", rowsJSON(t, with))
+	}
+	if without := decoded(sampleFrame(t, kuaishou.PayloadType_SC_FEED_PUSH, append(cursor, interval...))); without.Len() > 0 {
+		t.Errorf("alone: %s", rowsJSON(t, without))
+	}
+}
+
 // Unknown fields are reported by message and number, at any depth, and kept
 // where the fields without a column are.
 func TestUnknownFieldsAreReported(t *testing.T) {
