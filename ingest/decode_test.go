@@ -310,3 +310,19 @@ func TestUnknownFieldsAreReported(t *testing.T) {
 		}
 	}
 }
+
+// So are those of a style that stands where the app has a text.
+func TestUnknownFieldsOfAStyle(t *testing.T) {
+	style := []byte{0x08, 0x07, 0x50, 0x05} // color, and a field 10
+	icon := nested(7, nested(2, append(nested(2, []byte("rose")), nested(4, style)...)))
+	got := make(map[string]int)
+	var batch schema.Batch
+	decoder := NewDecoder(func(u UnknownField) { got[fmt.Sprint(u.Message, " ", u.Number)]++ })
+	decoder.Decode(sampleFrame(t, kuaishou.PayloadType_SC_COMMENT_ZONE_RICH_TEXT, nested(1, icon)), 0, &batch)
+	if diff := cmp.Diff(map[string]int{"RichTextSegment.TextStyle 10": 1}, got); diff != "" {
+		t.Error(diff)
+	}
+	if len(batch.Comments) != 1 || batch.Comments[0].Segments != `[{"iconSegment":{"iconName":"rose","textStyle":{"color":7,"?10":5}}}]` {
+		t.Errorf("rows are %s", rowsJSON(t, &batch))
+	}
+}

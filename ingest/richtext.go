@@ -38,7 +38,7 @@ func (d *Decoder) richTextComment(p *part) {
 		source = "recall"
 	}
 	for _, segment := range comment.Segment {
-		settleIcon(segment.GetIconSegment())
+		d.settleIcon(segment.GetIconSegment())
 	}
 	name, content := readRichText(comment.Segment)
 	user := schema.User{OriginUserID: comment.UserId, UserName: validText(name)}
@@ -68,7 +68,7 @@ func (d *Decoder) richTextComment(p *part) {
 // in TextStyle. Field 4 is the style in the web's form and the text in the
 // app's. A style begins with a tag of a low field number, which is a control
 // character; a text does not.
-func settleIcon(icon *kuaishou.RichTextSegment_IconSegment) {
+func (d *Decoder) settleIcon(icon *kuaishou.RichTextSegment_IconSegment) {
 	field4 := icon.GetTextStyleOrText()
 	if len(field4) == 0 {
 		return
@@ -80,6 +80,7 @@ func settleIcon(icon *kuaishou.RichTextSegment_IconSegment) {
 	var style kuaishou.RichTextSegment_TextStyle
 	if icon.TextStyle == nil && proto.Unmarshal(field4, &style) == nil {
 		icon.TextStyle, icon.TextStyleOrText = &style, nil
+		d.unknown.visit(style.ProtoReflect()) // unmarshal took it for bytes
 	}
 }
 
