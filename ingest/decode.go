@@ -96,7 +96,7 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 	whole := partOf(frame.GetData())
 	if d.pseudonyms != nil {
 		if message != nil {
-			d.pseudonyms.message(message, err == nil)
+			d.pseudonyms.message(&d.opener, err == nil)
 		} else {
 			whole.raw = make([]byte, len(whole.raw)) // can hold anybody
 		}
@@ -108,12 +108,12 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 	if err != nil {
 		d.undecoded(whole, err)
 	} else {
-		if d.opener.beside {
+		if len(d.opener.beside) > 0 {
 			d.unknown.visit(message.ProtoReflect())
 		}
 		d.payload(whole)
 	}
-	if message != nil && d.opener.beside {
+	if message != nil && len(d.opener.beside) > 0 {
 		d.envelope(message)
 	}
 	d.frame, d.batch = nil, nil
@@ -290,15 +290,15 @@ func (d *Decoder) otherFields(fields []byte, payload *partNames) string {
 // otherEvent makes a row of otherFields, where there is no other row for them.
 func (d *Decoder) otherEvent(whole *part, fields []byte, payload *partNames) {
 	if said := d.otherFields(fields, payload); said != "" {
-		d.addRoomEvent(whole, []byte(said))
+		d.addRoomEvent(whole, said)
 	}
 }
 
 // envelope makes a row of what the envelope said beside the payload. On all
 // pushes that were ever captured that is nothing.
 func (d *Decoder) envelope(message *kuaishou.SocketMessage) {
-	if said := []byte(d.other(envelopeRest, message).OtherFields); len(said) > 0 {
-		p := partOf(said)
+	if said := d.other(envelopeRest, message).OtherFields; said != "" {
+		p := partOf(d.opener.beside)
 		p.name = "envelope"
 		d.addRoomEvent(p, said)
 	}
