@@ -43,7 +43,8 @@ type Decoder struct {
 	event       schema.Event
 	batch       *schema.Batch
 
-	json []byte // of other
+	json    []byte // of other
+	written int    // bytes of JSON in the frame's rows
 
 	pseudonyms *pseudonymizer // nil: people are who they are
 
@@ -82,9 +83,10 @@ func (d *Decoder) Pseudonymize(key *PseudonymKey) {
 // Decode appends the rows made from frame to batch, with offset as their
 // Offset. It never fails: what cannot be decoded becomes an Undecoded row, and
 // the rest of the frame rows of its own. One frame adds at most some 10,000
-// rows, and at most MaxPayload bytes of undecoded payload. It answers the size
-// of the payload in bytes with its compression undone, which is what a caller
-// that bounds its memory must count: gzip makes a thousand bytes of one.
+// rows, and at most MaxPayload bytes of undecoded payload. It answers what a caller
+// that bounds its memory must count, in bytes: the payload with its compression
+// undone, since gzip makes a thousand bytes of one, and the JSON in the rows, since
+// that makes ten of one.
 func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batch) int {
 	d.frame, d.batch = frame, batch
 	if frame.GetCoverage() != nil {
@@ -117,13 +119,14 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 		d.envelope(message)
 	}
 	d.frame, d.batch = nil, nil
-	return len(whole.raw)
+	return len(whole.raw) + d.written
 }
 
 // startFrame prepares what all rows of a frame have in common. It goes before the
 // envelope is opened, so that a processor fetches all of a frame at once that is not
 // in its cache.
 func (d *Decoder) startFrame(offset int64) {
+	d.written = 0
 	d.event = schema.Event{
 		LiveID:       validText(d.frame.GetLiveId()),
 		LiveStreamID: validText(d.frame.GetLiveStreamId()),
@@ -259,12 +262,18 @@ func (d *Decoder) other(left rest, message proto.Message) (row schema.Other) {
 	const keep = 64 << 10
 	d.json = left.append(d.json[:0], message.ProtoReflect())
 	if len(d.json) > len("{}") {
-		row.OtherFields = string(d.json)
+		row.OtherFields = d.write(d.json)
 	}
 	if cap(d.json) > keep {
 		d.json = nil
 	}
 	return row
+}
+
+// write is JSON as a row has it. All of a row goes through here, so that it is counted.
+func (d *Decoder) write(json []byte) string {
+	d.written += len(json)
+	return string(json)
 }
 
 // otherFields is what the fields of a payload that stand in no row of it say, as
@@ -281,7 +290,7 @@ func (d *Decoder) otherFields(fields []byte, payload *partNames) string {
 		d.undecoded(partOf(fields), errMalformed)
 	default: // parts has reported what is unknown of it
 		if said := appendMessageJSON(nil, message.ProtoReflect()); len(said) > len("{}") {
-			return string(said)
+			return d.write(said)
 		}
 	}
 	return ""

@@ -277,6 +277,59 @@ func TestEmptyFieldsSayNothing(t *testing.T) {
 	}
 }
 
+// mostGrowth is how many bytes of JSON one byte of a payload can become.
+const mostGrowth = 12
+
+// hostile are payloads of which little becomes much JSON.
+func hostile() map[string]*kuaishou.SocketMessage {
+	times := func(field []byte) []byte { return bytes.Repeat(field, maxPart/2/len(field)) }
+	message := func(kind kuaishou.PayloadType, payload []byte) *kuaishou.SocketMessage {
+		return &kuaishou.SocketMessage{PayloadType: kind, Payload: payload, Time: sampleSent}
+	}
+	push, control := kuaishou.PayloadType_SC_FEED_PUSH, bytes.Repeat([]byte{1}, maxPart/2)
+	return map[string]*kuaishou.SocketMessage{
+		"enums":    message(645, times([]byte{0x0A, 0x02, 0x08, 0x02})),
+		"states":   message(push, nested(5, nested(8, times([]byte{0x5A, 0x02, 0x0A, 0x00})))),
+		"text":     message(push, nested(5, nested(2, nested(5, control)))),
+		"cursor":   message(push, nested(6, control)),
+		"counted":  message(push, append(nested(1, []byte("12")), nested(6, control)...)),
+		"segments": message(kuaishou.PayloadType_SC_COMMENT_ZONE_RICH_TEXT, nested(1, times([]byte{0x3A, 0x02, 0x0A, 0x00}))),
+		"signal":   message(kuaishou.PayloadType_SC_ACTION_SIGNAL, nested(53, control)),
+		"envelope": {PayloadType: 312, ReportId: string(control)},
+	}
+}
+
+// What a caller must count is the payload and all JSON that was made of it.
+func TestDecodeCountsJSON(t *testing.T) {
+	frames, small := sampleFrames(t), hostile()
+	for name, message := range small {
+		frames[name] = frameOf(encoded(t, message))
+	}
+	for name, frame := range frames {
+		var batch schema.Batch
+		got := NewDecoder(nil).Decode(frame, 0, &batch)
+		want := len(frame.Data)
+		if message, _ := openEnvelope(frame.Data); message != nil {
+			want = len(message.Payload)
+		}
+		for rows := range batch.All() {
+			for i := range rows.Len() {
+				for c, value := range rows.Values(i, nil) {
+					if slices.Contains([]string{"message", "segments", "other_fields"}, rows.Columns[c]) {
+						want += len(value.(string))
+					}
+				}
+			}
+		}
+		if got != want {
+			t.Errorf("%s: counted %d bytes, want %d", name, got, want)
+		}
+		if small[name] != nil && (got < len(frame.Data)*2 || got > len(frame.Data)*(1+mostGrowth)) {
+			t.Errorf("%s: %d bytes became %d", name, len(frame.Data), got)
+		}
+	}
+}
+
 // Unknown fields are reported by message and number, at any depth, and kept
 // where the fields without a column are.
 func TestUnknownFieldsAreReported(t *testing.T) {

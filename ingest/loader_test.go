@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -275,37 +276,46 @@ func TestLoaderWaitsForTheTable(t *testing.T) {
 
 // A segment that unfolds into too much for one batch is cut, each time alike.
 func TestLoaderCutsLargeSegments(t *testing.T) {
-	s, err := spool.Open(t.TempDir(), spool.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	const frames = 20
-	bomb := sealed(t, kuaishou.PayloadType(4242), make([]byte, MaxPayload), kuaishou.SocketMessage_GZIP)
-	for range frames {
-		if err := newSpooledFrames(s).Append(frameOf(bomb)); err != nil {
+	for name, test := range map[string]struct {
+		kind    kuaishou.PayloadType
+		payload []byte
+		batches int
+	}{
+		"payloads": {4242, make([]byte, MaxPayload), 5},                               // 64 MiB hold 4 of 16 MiB
+		"JSON":     {645, bytes.Repeat([]byte{0x0A, 0x02, 0x08, 0x02}, maxPart/4), 4}, // and 6 of 1 MiB that becomes 11
+	} {
+		s, err := spool.Open(t.TempDir(), spool.Options{})
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := s.Drain(); err != nil {
-		t.Fatal(err)
-	}
-	failing := true
-	warehouse := &brokenWarehouse{stored: make(map[string][]uint64), fail: func(call int, _ string, _ schema.Rows) (error, bool) {
-		if call == 3 && failing {
-			failing = false
-			return io.ErrUnexpectedEOF, true
+		defer s.Close()
+		const frames = 20
+		bomb := sealed(t, test.kind, test.payload, kuaishou.SocketMessage_GZIP)
+		for range frames {
+			if err := newSpooledFrames(s).Append(frameOf(bomb)); err != nil {
+				t.Fatal(err)
+			}
 		}
-		return nil, true
-	}}
-	if err := NewLoader(s, warehouse, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)).Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got := len(warehouse.events()); got != frames {
-		t.Errorf("%d rows are stored, want %d", got, frames)
-	}
-	if got := len(warehouse.stored); got != 5 { // 64 MiB hold 4 of 16 MiB
-		t.Errorf("%d batches, want 5", got)
+		if err := s.Drain(); err != nil {
+			t.Fatal(err)
+		}
+		failing := true
+		warehouse := &brokenWarehouse{stored: make(map[string][]uint64), fail: func(call int, _ string, _ schema.Rows) (error, bool) {
+			if call == 3 && failing {
+				failing = false
+				return io.ErrUnexpectedEOF, true
+			}
+			return nil, true
+		}}
+		if err := NewLoader(s, warehouse, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(warehouse.events()); got != frames {
+			t.Errorf("%s: %d rows are stored, want %d", name, got, frames)
+		}
+		if got := len(warehouse.stored); got != test.batches {
+			t.Errorf("%s: %d batches, want %d", name, got, test.batches)
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func (d *Decoder) richTextComment(p *part) {
 		DeviceHash: validText(comment.DeviceHash),
 		SortRank:   comment.SortRank,
 		BizType:    comment.BizType,
-		Segments:   segmentsJSON(comment.Segment),
+		Segments:   d.segments(comment.Segment),
 		Other:      d.other(left, &comment),
 	})
 }
@@ -128,7 +128,7 @@ func joinSegments(segments []*kuaishou.RichTextSegment) string {
 	return content.String()
 }
 
-func segmentsJSON(segments []*kuaishou.RichTextSegment) string {
+func (d *Decoder) segments(segments []*kuaishou.RichTextSegment) string {
 	if len(segments) == 0 {
 		return ""
 	}
@@ -139,5 +139,5 @@ func segmentsJSON(segments []*kuaishou.RichTextSegment) string {
 		}
 		b = appendMessageJSON(b, segment.ProtoReflect())
 	}
-	return string(append(b, ']'))
+	return d.write(append(b, ']'))
 }

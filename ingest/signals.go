@@ -29,7 +29,7 @@ func (d *Decoder) actionSignal(whole *part) {
 		case len(p.raw) > maxPart:
 			d.undecoded(p, errLargePart)
 		default: // its content is not known
-			d.addRoomEvent(p, string(appendBase64(nil, p.raw)))
+			d.addRoomEvent(p, d.write(appendBase64(nil, p.raw)))
 		}
 	}
 }
@@ -133,7 +133,7 @@ func (d *Decoder) roomEvent(whole *part) {
 
 func (d *Decoder) roomMessage(p *part, message proto.Message) {
 	if d.unmarshal(p, message) {
-		d.addRoomEvent(p, string(appendMessageJSON(nil, message.ProtoReflect())))
+		d.addRoomEvent(p, d.write(appendMessageJSON(nil, message.ProtoReflect())))
 	}
 }
 
