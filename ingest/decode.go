@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -239,7 +240,13 @@ func (r *partReader) next() bool {
 }
 
 // erased says whether a part was about a person who was erased.
-func (d *Decoder) erased(p *part) bool { return len(p.raw) == 0 && d.frame.GetErasure() != nil }
+func (d *Decoder) erased(p *part) bool { return len(p.raw) == 0 && d.emptied(p.index) }
+
+// emptied is apart so that erased costs no call where a part has something in it.
+func (d *Decoder) emptied(part int) bool {
+	_, found := slices.BinarySearch(d.frame.GetErasure().GetEmptied(), uint32(part))
+	return found
+}
 
 // unmarshal reads a part into message, as far as it is one: see mend. When it is
 // none, it becomes an Undecoded row and the answer is false.

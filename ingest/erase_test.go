@@ -116,6 +116,8 @@ func oddFrames(t testing.TB) (frames []*kuaishou.Frame) {
 		2_000_001: {append([]byte{0xFF, 0x00}, info...)},
 		kuaishou.PayloadType_SC_ACTION_SIGNAL: {
 			bytes.Join([][]byte{nested(26, info), nested(99, info), nested(26, []byte("旁"))}, nil),
+			// A flag without content is not one of those who were erased.
+			bytes.Join([][]byte{nested(28, nested(1, info)), nested(53, nil), nested(28, nested(1, encoded(t, &kuaishou.UserInfo{EUid: otherPerson.IDs[0]})))}, nil),
 			nested(14, encoded(t, &kuaishou.LiveCommonActionSignal{Action: &kuaishou.LiveCommonActionSignal_Action{LiveStreamId: "x", PayloadType: "y", Payload: info}})),
 		},
 	} {
@@ -207,7 +209,7 @@ func eraseAll(t *testing.T, w *ClickHouse, dir string) map[string]ErasedRows {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	frames, err := archiveEraser{s, dir, slog.New(slog.DiscardHandler)}.erase(t.Context(), person)
+	frames, err := archiveEraser{s, dir, nil, slog.New(slog.DiscardHandler)}.erase(t.Context(), person)
 	if err != nil || frames.Frames == 0 || frames.SetAside+frames.Unread > 0 {
 		t.Fatalf("%+v, %v", frames, err)
 	}
@@ -295,44 +297,56 @@ func TestErase(t *testing.T) {
 }
 
 // What is left of a frame keeps its IDs, also when somebody else is erased from
-// it afterwards.
+// it afterwards, and also where they are those of pseudonyms.
 func TestErasedFrameKeepsIdentities(t *testing.T) {
-	ids := func(frame *kuaishou.Frame, but ...*Person) (ids []string) {
-		var batch schema.Batch
-		NewDecoder(nil).Decode(frame, 0, &batch)
-		for rows := range batch.All() {
-			for i := range rows.Len() {
-				if !slices.ContainsFunc(but, func(p *Person) bool { return p.about(rows.Row(i)) }) {
-					ids = append(ids, fmt.Sprint(rows.Name, rows.Event(i).EventID))
+	for name, key := range map[string]*PseudonymKey{"without a key": nil, "with a key": pseudonymKey(t, aKey)} {
+		kept := 0
+		for _, frame := range crowded(t) {
+			if bytes.Contains(frame.Data, []byte("尾")) {
+				continue // what it breaks off with is masked, and stays a row
+			}
+			want := idsWith(key, frame, &erasedPerson, &otherPerson)
+			left := frame
+			var err error
+			for _, person := range []*Person{&erasedPerson, &otherPerson} {
+				eraser := newFrameEraser(person)
+				eraser.pseudonymize(key)
+				if left, err = eraser.frame(left); err != nil {
+					t.Fatal(err)
+				}
+				if left == nil {
+					break
 				}
 			}
+			if left == nil {
+				continue
+			}
+			if got := idsWith(key, left); !slices.Equal(got, want) {
+				t.Errorf("%s: %v of %v are left: %.200q", name, got, want, frame.Data)
+			}
+			kept += len(want)
 		}
-		return ids
+		if kept < 20 {
+			t.Errorf("%s: only %d rows are left in all", name, kept)
+		}
 	}
-	kept := 0
-	for _, frame := range crowded(t) {
-		if bytes.Contains(frame.Data, []byte("尾")) {
-			continue // what it breaks off with is masked, and stays a row
+}
+
+// idsWith are the IDs that a key makes of a frame's rows, but for those about some
+// people.
+func idsWith(key *PseudonymKey, frame *kuaishou.Frame, but ...*Person) (ids []string) {
+	keyed := NewDecoder(nil)
+	keyed.Pseudonymize(key)
+	var batch schema.Batch
+	keyed.Decode(frame, 0, &batch)
+	for rows := range decoded(frame).All() { // in which people are who they are
+		for i := range rows.Len() {
+			if !slices.ContainsFunc(but, func(p *Person) bool { return p.about(rows.Row(i)) }) {
+				ids = append(ids, fmt.Sprint(rows.Name, batch.Of(rows.Table).Event(i).EventID))
+			}
 		}
-		want := ids(frame, &erasedPerson, &otherPerson)
-		left, err := newFrameEraser(&erasedPerson).frame(frame)
-		if err == nil && left != nil {
-			left, err = newFrameEraser(&otherPerson).frame(left)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if left == nil {
-			continue
-		}
-		if got := ids(left); !slices.Equal(got, want) {
-			t.Errorf("%v of %v are left: %.200q", got, want, frame.Data)
-		}
-		kept += len(want)
 	}
-	if kept < 20 {
-		t.Errorf("only %d rows are left in all", kept)
-	}
+	return ids
 }
 
 // The places of those who are left in the list of viewers do not change.
