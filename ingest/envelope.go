@@ -29,8 +29,8 @@ const (
 var errPayloadTooLarge = fmt.Errorf("payload is larger than %d MiB", MaxPayload>>20)
 
 // payloadType reads the type of the SocketMessage in data and nothing behind
-// it. ok is false when data does not begin like an envelope with a type. It
-// does not allocate.
+// it: the first, were there several, of which protobuf takes the last. ok is false
+// when data does not begin like an envelope with a type. It does not allocate.
 func payloadType(data []byte) (t kuaishou.PayloadType, ok bool) {
 	fields := fieldReader{rest: data}
 	for fields.next() {
