@@ -296,6 +296,27 @@ func TestErase(t *testing.T) {
 	}
 }
 
+// Where tables hold pseudonyms, a replay of the frames that a person was erased from
+// finds their counters where they are.
+func TestErasePseudonyms(t *testing.T) {
+	w, key := openWarehouse(t), pseudonymKey(t, aKey)
+	w.Pseudonymize(key)
+	dir := ingested(t, w, crowded(t))
+	s, err := spool.Open(dir, spool.Options{Keep: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	person := erasedPerson
+	if met, err := (archiveEraser{s, dir, key, slog.New(slog.DiscardHandler)}).erase(t.Context(), &person); err != nil || met.Frames == 0 {
+		t.Fatalf("%+v, %v", met, err)
+	}
+	counts := replayed(t, ReplayOptions{Spool: dir, Warehouse: w, Pseudonyms: key, Tables: []string{"room_stats"}})
+	if counts.Unchanged == 0 || counts.Missing+counts.Stale > 0 {
+		t.Errorf("the replay met %+v", counts)
+	}
+}
+
 // What is left of a frame keeps its IDs, also when somebody else is erased from
 // it afterwards, and also where they are those of pseudonyms.
 func TestErasedFrameKeepsIdentities(t *testing.T) {
