@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -43,7 +44,8 @@ type Decoder struct {
 	event       schema.Event
 	batch       *schema.Batch
 
-	json []byte // of other
+	json    []byte // of other
+	written int    // bytes of JSON in the frame's rows
 
 	pseudonyms *pseudonymizer // nil: people are who they are
 
@@ -82,9 +84,10 @@ func (d *Decoder) Pseudonymize(key *PseudonymKey) {
 // Decode appends the rows made from frame to batch, with offset as their
 // Offset. It never fails: what cannot be decoded becomes an Undecoded row, and
 // the rest of the frame rows of its own. One frame adds at most some 10,000
-// rows, and at most MaxPayload bytes of undecoded payload. It answers the size
-// of the payload in bytes with its compression undone, which is what a caller
-// that bounds its memory must count: gzip makes a thousand bytes of one.
+// rows, and at most MaxPayload bytes of undecoded payload. It answers what a caller
+// that bounds its memory must count, in bytes: the payload with its compression
+// undone, since gzip makes a thousand bytes of one, and the JSON in the rows, since
+// that makes ten of one.
 func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batch) int {
 	d.frame, d.batch = frame, batch
 	if frame.GetCoverage() != nil {
@@ -96,7 +99,7 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 	whole := partOf(frame.GetData())
 	if d.pseudonyms != nil {
 		if message != nil {
-			d.pseudonyms.message(message, err == nil)
+			d.pseudonyms.message(&d.opener, err == nil)
 		} else {
 			whole.raw = make([]byte, len(whole.raw)) // can hold anybody
 		}
@@ -108,22 +111,23 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 	if err != nil {
 		d.undecoded(whole, err)
 	} else {
-		if d.opener.beside {
+		if len(d.opener.beside) > 0 {
 			d.unknown.visit(message.ProtoReflect())
 		}
 		d.payload(whole)
 	}
-	if message != nil && d.opener.beside {
+	if message != nil && len(d.opener.beside) > 0 {
 		d.envelope(message)
 	}
 	d.frame, d.batch = nil, nil
-	return len(whole.raw)
+	return len(whole.raw) + d.written
 }
 
 // startFrame prepares what all rows of a frame have in common. It goes before the
 // envelope is opened, so that a processor fetches all of a frame at once that is not
 // in its cache.
 func (d *Decoder) startFrame(offset int64) {
+	d.written = 0
 	d.event = schema.Event{
 		LiveID:       validText(d.frame.GetLiveId()),
 		LiveStreamID: validText(d.frame.GetLiveStreamId()),
@@ -236,7 +240,13 @@ func (r *partReader) next() bool {
 }
 
 // erased says whether a part was about a person who was erased.
-func (d *Decoder) erased(p *part) bool { return len(p.raw) == 0 && d.frame.GetErasure() != nil }
+func (d *Decoder) erased(p *part) bool { return len(p.raw) == 0 && d.emptied(p.index) }
+
+// emptied is apart so that erased costs no call where a part has something in it.
+func (d *Decoder) emptied(part int) bool {
+	_, found := slices.BinarySearch(d.frame.GetErasure().GetEmptied(), uint32(part))
+	return found
+}
 
 // unmarshal reads a part into message, as far as it is one: see mend. When it is
 // none, it becomes an Undecoded row and the answer is false.
@@ -259,7 +269,7 @@ func (d *Decoder) other(left rest, message proto.Message) (row schema.Other) {
 	const keep = 64 << 10
 	d.json = left.append(d.json[:0], message.ProtoReflect())
 	if len(d.json) > len("{}") {
-		row.OtherFields = string(d.json)
+		row.OtherFields = d.write(d.json)
 	}
 	if cap(d.json) > keep {
 		d.json = nil
@@ -267,8 +277,14 @@ func (d *Decoder) other(left rest, message proto.Message) (row schema.Other) {
 	return row
 }
 
+// write is JSON as a row has it. All of a row goes through here, so that it is counted.
+func (d *Decoder) write(json []byte) string {
+	d.written += len(json)
+	return string(json)
+}
+
 // otherFields is what the fields of a payload that stand in no row of it say, as
-// JSON. They are encoded one after the other in fields.
+// JSON; empty when they say nothing. They are encoded one after the other in fields.
 func (d *Decoder) otherFields(fields []byte, payload *partNames) string {
 	if len(fields) == 0 {
 		return ""
@@ -280,7 +296,9 @@ func (d *Decoder) otherFields(fields []byte, payload *partNames) string {
 	case proto.Unmarshal(fields, message) != nil:
 		d.undecoded(partOf(fields), errMalformed)
 	default: // parts has reported what is unknown of it
-		return string(appendMessageJSON(nil, message.ProtoReflect()))
+		if said := appendMessageJSON(nil, message.ProtoReflect()); len(said) > len("{}") {
+			return d.write(said)
+		}
 	}
 	return ""
 }
@@ -288,15 +306,15 @@ func (d *Decoder) otherFields(fields []byte, payload *partNames) string {
 // otherEvent makes a row of otherFields, where there is no other row for them.
 func (d *Decoder) otherEvent(whole *part, fields []byte, payload *partNames) {
 	if said := d.otherFields(fields, payload); said != "" {
-		d.addRoomEvent(whole, []byte(said))
+		d.addRoomEvent(whole, said)
 	}
 }
 
 // envelope makes a row of what the envelope said beside the payload. On all
 // pushes that were ever captured that is nothing.
 func (d *Decoder) envelope(message *kuaishou.SocketMessage) {
-	if said := []byte(d.other(envelopeRest, message).OtherFields); len(said) > 0 {
-		p := partOf(said)
+	if said := d.other(envelopeRest, message).OtherFields; said != "" {
+		p := partOf(d.opener.beside)
 		p.name = "envelope"
 		d.addRoomEvent(p, said)
 	}

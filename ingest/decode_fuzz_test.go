@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	kuaishou "kslive/proto"
@@ -28,12 +29,12 @@ func seedFrames(f *testing.F, add func(data []byte)) {
 }
 
 // An envelope is opened or refused, never both; what opens is what protobuf
-// reads, and the type read in a hurry is its type.
+// reads, and the type read in a hurry is its type, where it has one and not several.
 func FuzzEnvelope(f *testing.F) {
 	seedFrames(f, func(data []byte) { f.Add(data) })
 	var reused opener
 	f.Fuzz(func(t *testing.T, data []byte) {
-		payloadType(data)
+		kind, typed := payloadType(data)
 		message, err := openEnvelope(data)
 		again, errAgain := reused.open(data)
 		if fmt.Sprint(err) != fmt.Sprint(errAgain) || !proto.Equal(message, again) {
@@ -49,11 +50,24 @@ func FuzzEnvelope(f *testing.F) {
 		if len(message.Payload) > MaxPayload && err == nil {
 			t.Errorf("payload of %d bytes", len(message.Payload))
 		}
+		if types := typesIn(data); types < 2 && (kind != message.PayloadType || typed != (types == 1)) {
+			t.Errorf("read %d, %v in a hurry of %d", kind, typed, message.PayloadType)
+		}
 		message.Payload, want.Payload = nil, nil
 		if !proto.Equal(message, &want) {
 			t.Errorf("got %v, want %v", message, &want)
 		}
 	})
+}
+
+// typesIn is how often an envelope says its type.
+func typesIn(data []byte) (n int) {
+	for fields := (fieldReader{rest: data}); fields.next(); {
+		if fields.is(1, protowire.VarintType) {
+			n++
+		}
+	}
+	return n
 }
 
 // Any bytes become rows that a database takes, the same each time, and as many
@@ -117,7 +131,7 @@ func FuzzCompressed(f *testing.F) {
 				PayloadType: kind, CompressionType: kuaishou.SocketMessage_CompressionType(compression), Payload: payload, Time: sampleSent,
 			}
 			var batch schema.Batch
-			if size := decoder.Decode(frameOf(encoded(t, message)), 1, &batch); size > MaxPayload {
+			if size := decoder.Decode(frameOf(encoded(t, message)), 1, &batch); size > (1+mostGrowth)*MaxPayload {
 				t.Errorf("%d bytes", size)
 			}
 			if compression > 3 && (batch.Len() != 1 || len(batch.Undecoded) != 1 || !bytes.Equal(batch.Undecoded[0].Payload, payload)) {
@@ -192,14 +206,28 @@ func checkRow(t *testing.T, rows schema.Rows, i int) {
 			if !utf8.ValidString(value) {
 				t.Errorf("%s is not UTF-8: %q", name, value)
 			}
-			isJSON := rows.Columns[c] == "message" || rows.Columns[c] == "segments" && value != ""
-			if isJSON && !json.Valid([]byte(value)) {
-				t.Errorf("%s is not JSON: %q", name, value)
+			switch rows.Columns[c] {
+			case "message":
+				requireJSON(t, name, value)
+			case "segments", "other_fields": // empty where there is nothing to say
+				if value == "{}" {
+					t.Errorf("%s says nothing", name)
+				}
+				if value != "" {
+					requireJSON(t, name, value)
+				}
 			}
 		case time.Time:
 			if !value.IsZero() && (value.Year() < 1970 || value.Year() >= 2200) {
 				t.Errorf("%s is %v", name, value)
 			}
 		}
+	}
+}
+
+func requireJSON(t *testing.T, name, text string) {
+	t.Helper()
+	if !json.Valid([]byte(text)) {
+		t.Errorf("%s is not JSON: %q", name, text)
 	}
 }

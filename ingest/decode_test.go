@@ -264,6 +264,72 @@ func TestRowsAreBounded(t *testing.T) {
 	}
 }
 
+// Fields that are there and say nothing are as if they were not there.
+func TestEmptyFieldsSayNothing(t *testing.T) {
+	cursor, interval := nested(6, nil), []byte{0x20, 0x00}
+	counter := nested(1, []byte("2735"))
+	with := decoded(sampleFrame(t, kuaishou.PayloadType_SC_FEED_PUSH, bytes.Join([][]byte{counter, cursor, interval}, nil)))
+	if len(with.RoomStats) != 1 || with.RoomStats[0].OtherFields != "" || with.Len() != 1 {
+		t.Errorf("beside a counter: %s", rowsJSON(t, with))
+	}
+	if without := decoded(sampleFrame(t, kuaishou.PayloadType_SC_FEED_PUSH, append(cursor, interval...))); without.Len() > 0 {
+		t.Errorf("alone: %s", rowsJSON(t, without))
+	}
+}
+
+// mostGrowth is how many bytes of JSON one byte of a payload can become.
+const mostGrowth = 12
+
+// hostile are payloads of which little becomes much JSON.
+func hostile() map[string]*kuaishou.SocketMessage {
+	times := func(field []byte) []byte { return bytes.Repeat(field, maxPart/2/len(field)) }
+	message := func(kind kuaishou.PayloadType, payload []byte) *kuaishou.SocketMessage {
+		return &kuaishou.SocketMessage{PayloadType: kind, Payload: payload, Time: sampleSent}
+	}
+	push, control := kuaishou.PayloadType_SC_FEED_PUSH, bytes.Repeat([]byte{1}, maxPart/2)
+	return map[string]*kuaishou.SocketMessage{
+		"enums":    message(645, times([]byte{0x0A, 0x02, 0x08, 0x02})),
+		"states":   message(push, nested(5, nested(8, times([]byte{0x5A, 0x02, 0x0A, 0x00})))),
+		"text":     message(push, nested(5, nested(2, nested(5, control)))),
+		"cursor":   message(push, nested(6, control)),
+		"counted":  message(push, append(nested(1, []byte("12")), nested(6, control)...)),
+		"segments": message(kuaishou.PayloadType_SC_COMMENT_ZONE_RICH_TEXT, nested(1, times([]byte{0x3A, 0x02, 0x0A, 0x00}))),
+		"signal":   message(kuaishou.PayloadType_SC_ACTION_SIGNAL, nested(53, control)),
+		"envelope": {PayloadType: 312, ReportId: string(control)},
+	}
+}
+
+// What a caller must count is the payload and all JSON that was made of it.
+func TestDecodeCountsJSON(t *testing.T) {
+	frames, small := sampleFrames(t), hostile()
+	for name, message := range small {
+		frames[name] = frameOf(encoded(t, message))
+	}
+	for name, frame := range frames {
+		var batch schema.Batch
+		got := NewDecoder(nil).Decode(frame, 0, &batch)
+		want := len(frame.Data)
+		if message, _ := openEnvelope(frame.Data); message != nil {
+			want = len(message.Payload)
+		}
+		for rows := range batch.All() {
+			for i := range rows.Len() {
+				for c, value := range rows.Values(i, nil) {
+					if slices.Contains([]string{"message", "segments", "other_fields"}, rows.Columns[c]) {
+						want += len(value.(string))
+					}
+				}
+			}
+		}
+		if got != want {
+			t.Errorf("%s: counted %d bytes, want %d", name, got, want)
+		}
+		if small[name] != nil && (got < len(frame.Data)*2 || got > len(frame.Data)*(1+mostGrowth)) {
+			t.Errorf("%s: %d bytes became %d", name, len(frame.Data), got)
+		}
+	}
+}
+
 // Unknown fields are reported by message and number, at any depth, and kept
 // where the fields without a column are.
 func TestUnknownFieldsAreReported(t *testing.T) {
@@ -295,5 +361,21 @@ func TestUnknownFieldsAreReported(t *testing.T) {
 		if event := batch.RoomEvents[i]; event.Part != part || event.Message != `{"?99":5}` {
 			t.Errorf("room event %d is %+v", i, event)
 		}
+	}
+}
+
+// So are those of a style that stands where the app has a text.
+func TestUnknownFieldsOfAStyle(t *testing.T) {
+	style := []byte{0x08, 0x07, 0x50, 0x05} // color, and a field 10
+	icon := nested(7, nested(2, append(nested(2, []byte("rose")), nested(4, style)...)))
+	got := make(map[string]int)
+	var batch schema.Batch
+	decoder := NewDecoder(func(u UnknownField) { got[fmt.Sprint(u.Message, " ", u.Number)]++ })
+	decoder.Decode(sampleFrame(t, kuaishou.PayloadType_SC_COMMENT_ZONE_RICH_TEXT, nested(1, icon)), 0, &batch)
+	if diff := cmp.Diff(map[string]int{"RichTextSegment.TextStyle 10": 1}, got); diff != "" {
+		t.Error(diff)
+	}
+	if len(batch.Comments) != 1 || batch.Comments[0].Segments != `[{"iconSegment":{"iconName":"rose","textStyle":{"color":7,"?10":5}}}]` {
+		t.Errorf("rows are %s", rowsJSON(t, &batch))
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
 	"kslive/ingest/gunzip"
 	kuaishou "kslive/proto"
@@ -28,8 +29,8 @@ const (
 var errPayloadTooLarge = fmt.Errorf("payload is larger than %d MiB", MaxPayload>>20)
 
 // payloadType reads the type of the SocketMessage in data and nothing behind
-// it. ok is false when data does not begin like an envelope with a type. It
-// does not allocate.
+// it: the first, were there several, of which protobuf takes the last. ok is false
+// when data does not begin like an envelope with a type. It does not allocate.
 func payloadType(data []byte) (t kuaishou.PayloadType, ok bool) {
 	fields := fieldReader{rest: data}
 	for fields.next() {
@@ -52,7 +53,7 @@ func openEnvelope(data []byte) (*kuaishou.SocketMessage, error) {
 // is ready. Not for concurrent use.
 type opener struct {
 	message kuaishou.SocketMessage
-	beside  bool // the message said more than type, compression, payload and time
+	beside  []byte // the fields that are neither type, compression, payload nor time, as they arrived
 	unpack  gunzip.Unpacker
 	packed  bytes.Reader
 	gzip    gzip.Reader // for what unpack does not know
@@ -91,8 +92,7 @@ func (o *opener) open(data []byte) (*kuaishou.SocketMessage, error) {
 func (o *opener) parse(data []byte) error {
 	message := &o.message
 	*message = kuaishou.SocketMessage{}
-	o.beside = false
-	var unknown []byte
+	o.beside = o.beside[:0]
 	fields := fieldReader{rest: data}
 	for fields.next() {
 		switch {
@@ -105,36 +105,23 @@ func (o *opener) parse(data []byte) error {
 		case fields.is(4, protowire.VarintType):
 			message.Time = fields.value
 		default:
-			o.beside = true
-			unknown = o.rest(&fields, unknown)
+			o.beside = append(o.beside, fields.whole...)
 		}
 	}
 	if fields.err != nil {
 		return fields.err
 	}
-	if len(unknown) > 0 {
-		message.ProtoReflect().SetUnknown(unknown)
+	if len(o.beside) > 0 { // on no ordinary push
+		return o.readBeside()
 	}
 	return nil
 }
 
-// rest reads a field that is on no ordinary push. It is appended to unknown when
-// it is that.
-func (o *opener) rest(fields *fieldReader, unknown []byte) []byte {
-	message := &o.message
-	switch {
-	case fields.is(5, protowire.BytesType):
-		message.ReportId = string(fields.raw)
-	case fields.is(6, protowire.BytesType):
-		message.MessageId = string(fields.raw)
-	case fields.is(7, protowire.VarintType):
-		message.NeedAck = protowire.DecodeBool(fields.value)
-	case fields.is(8, protowire.BytesType):
-		message.AckInfo = fields.raw
-	default:
-		unknown = append(protowire.AppendTag(unknown, fields.number, fields.wire), fields.encoded...)
-	}
-	return unknown
+// readBeside reads into the message what was said beside.
+func (o *opener) readBeside() error {
+	m := &o.message
+	*m = kuaishou.SocketMessage{PayloadType: m.PayloadType, CompressionType: m.CompressionType, Payload: m.Payload, Time: m.Time}
+	return proto.UnmarshalOptions{Merge: true}.Unmarshal(o.beside, m)
 }
 
 func (o *opener) gunzip(packed []byte) ([]byte, error) {

@@ -28,7 +28,8 @@ var errLoading = errors.New("frames that were received before wait in the spool 
 // archiveEraser takes a person out of the archive of a spool.
 type archiveEraser struct {
 	spool  *spool.Spool
-	dir    string // the spool's
+	dir    string        // the spool's
+	key    *PseudonymKey // with which its frames are loaded; nil: none
 	logger *slog.Logger
 }
 
@@ -58,6 +59,7 @@ func (e archiveEraser) erase(ctx context.Context, p *Person) (met ErasedFrames, 
 		return met, err
 	}
 	eraser := newFrameEraser(p)
+	eraser.pseudonymize(e.key)
 	for _, name := range segments {
 		if err := ctx.Err(); err != nil {
 			return met, err
@@ -163,7 +165,8 @@ const erasePoll = 5 * time.Second
 type Eraser struct {
 	lives  *Lives
 	spool  *spool.Spool
-	dir    string // the spool's
+	dir    string        // the spool's
+	key    *PseudonymKey // with which its frames are loaded; nil: none
 	logger *slog.Logger
 	asked  map[int64]time.Time // when an erasure was first seen
 	told   string              // what was logged last
@@ -173,6 +176,10 @@ type Eraser struct {
 func NewEraser(lives *Lives, s *spool.Spool, dir string, logger *slog.Logger) *Eraser {
 	return &Eraser{lives: lives, spool: s, dir: dir, logger: logger, asked: make(map[int64]time.Time)}
 }
+
+// Pseudonymize says that the spool's frames are loaded with this key: what is left
+// of them keeps the IDs that it made.
+func (e *Eraser) Pseudonymize(key *PseudonymKey) { e.key = key }
 
 // Run works until ctx is done. Trouble is logged and tried again.
 func (e *Eraser) Run(ctx context.Context) {
@@ -209,7 +216,7 @@ func (e *Eraser) Once(ctx context.Context) error {
 			return errLoading
 		}
 		person := erasure.Person()
-		met, err := archiveEraser{e.spool, e.dir, e.logger}.erase(ctx, person)
+		met, err := archiveEraser{e.spool, e.dir, e.key, e.logger}.erase(ctx, person)
 		if err != nil {
 			return err
 		}

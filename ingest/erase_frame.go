@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -18,7 +19,10 @@ import (
 // IDs that they had. Not for concurrent use.
 type frameEraser struct {
 	*Person
-	opener        opener
+	opener opener
+	rows   tracer // of people as they are
+	// before and after have the IDs that the tables have: those of pseudonyms where
+	// there is a key.
 	before, after tracer
 	// unopened counts the frames whose payload cannot be opened, and which may
 	// therefore hold what is not found.
@@ -26,7 +30,13 @@ type frameEraser struct {
 }
 
 func newFrameEraser(p *Person) *frameEraser {
-	return &frameEraser{Person: p, before: newTracer(), after: newTracer()}
+	return &frameEraser{Person: p, rows: newTracer(), before: newTracer(), after: newTracer()}
+}
+
+// pseudonymize says with which key, nil for none, rows are made of the frames.
+func (e *frameEraser) pseudonymize(key *PseudonymKey) {
+	e.before.Pseudonymize(key)
+	e.after.Pseudonymize(key)
 }
 
 // tracer decodes frames and knows from which part of its payload each row is.
@@ -72,12 +82,12 @@ func (e *frameEraser) frame(frame *kuaishou.Frame) (*kuaishou.Frame, error) {
 	if !e.isIn(message.Payload) {
 		return frame, nil
 	}
-	e.before.decode(frame)
+	e.rows.decode(frame)
 	gone := e.parts()
 	if gone[0] && whole(message.PayloadType) {
 		return nil, nil
 	}
-	payload := e.payload(message, gone)
+	payload, emptied := e.payload(message, gone)
 	if bytes.Equal(payload, message.Payload) {
 		return frame, nil // it only looked so
 	}
@@ -85,7 +95,10 @@ func (e *frameEraser) frame(frame *kuaishou.Frame) (*kuaishou.Frame, error) {
 	if left.Data, err = sealAgain(frame.GetData(), payload, message.CompressionType); err != nil {
 		return nil, err
 	}
-	e.keepIdentities(left, gone)
+	emptied = append(emptied, frame.GetErasure().GetEmptied()...) // before
+	slices.Sort(emptied)
+	left.Erasure = &kuaishou.Erasure{Emptied: emptied}
+	left.Erasure.Identities = e.identities(frame, left, gone)
 	return left, nil
 }
 
@@ -102,10 +115,10 @@ func whole(t kuaishou.PayloadType) bool {
 // parts are the indexes of the parts whose rows are about the person.
 func (e *frameEraser) parts() map[int]bool {
 	gone := make(map[int]bool)
-	for rows := range e.before.batch.All() {
+	for rows := range e.rows.batch.All() {
 		for i := range rows.Len() {
 			if e.about(rows.Row(i)) {
-				gone[e.before.parts[rows.Event(i).EventID]] = true
+				gone[e.rows.parts[rows.Event(i).EventID]] = true
 			}
 		}
 	}
@@ -113,23 +126,23 @@ func (e *frameEraser) parts() map[int]bool {
 }
 
 // payload is the payload with the parts that are gone emptied and all others
-// masked.
-func (e *frameEraser) payload(message *kuaishou.SocketMessage, gone map[int]bool) []byte {
+// masked. It also answers which it emptied.
+func (e *frameEraser) payload(message *kuaishou.SocketMessage, gone map[int]bool) (payload []byte, emptied []uint32) {
 	masked := bytes.Clone(message.Payload)
 	descriptor := payloadMessage(message.PayloadType)
-	var payload []byte
 	fields := fieldReader{rest: masked}
 	for index := 1; fields.next(); index++ {
 		if gone[index] && fields.wire == protowire.BytesType {
 			payload = protowire.AppendTag(payload, fields.number, fields.wire)
 			payload = protowire.AppendVarint(payload, 0)
+			emptied = append(emptied, uint32(index))
 			continue
 		}
 		masker{e.Person}.field(&fields, descriptor, 0)
 		payload = append(payload, fields.whole...)
 	}
 	masker{e.Person}.text(fields.rest)
-	return append(payload, fields.rest...)
+	return append(payload, fields.rest...), emptied
 }
 
 // sealAgain is the websocket message in data with another payload.
@@ -150,9 +163,10 @@ func sealAgain(data, payload []byte, compression kuaishou.SocketMessage_Compress
 	return sealed, nil
 }
 
-// keepIdentities tells a frame which IDs the rows that are left of it had.
-func (e *frameEraser) keepIdentities(left *kuaishou.Frame, gone map[int]bool) {
-	left.Erasure = &kuaishou.Erasure{}
+// identities are which IDs the rows that are left of a frame had, by those that they
+// have now.
+func (e *frameEraser) identities(frame, left *kuaishou.Frame, gone map[int]bool) map[uint64]uint64 {
+	e.before.decode(frame)
 	e.after.decode(left)
 	identities := make(map[uint64]uint64)
 	for index, ids := range e.after.ids {
@@ -162,7 +176,7 @@ func (e *frameEraser) keepIdentities(left *kuaishou.Frame, gone map[int]bool) {
 			}
 		}
 	}
-	left.Erasure.Identities = identities
+	return identities
 }
 
 // names are those that a frame has under the person's IDs. Who hides is not
@@ -172,8 +186,8 @@ func (e *frameEraser) names(frame *kuaishou.Frame) (names []string) {
 	if err != nil || !e.isIn(message.Payload) {
 		return nil
 	}
-	e.before.decode(frame)
-	for rows := range e.before.batch.All() {
+	e.rows.decode(frame)
+	for rows := range e.rows.batch.All() {
 		for i := range rows.Len() {
 			if of, ok := rows.Row(i).(interface{ Who() *schema.User }); ok && e.about(rows.Row(i)) && !of.Who().Mystery {
 				names = append(names, of.Who().UserName)

@@ -15,13 +15,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"kslive/ingest/spool"
 	kuaishou "kslive/proto"
-	"kslive/schema"
 )
 
 // Two people. No ID or name of one is a part of one of the other.
@@ -120,6 +118,8 @@ func oddFrames(t testing.TB) (frames []*kuaishou.Frame) {
 		2_000_001: {append([]byte{0xFF, 0x00}, info...)},
 		kuaishou.PayloadType_SC_ACTION_SIGNAL: {
 			bytes.Join([][]byte{nested(26, info), nested(99, info), nested(26, []byte("旁"))}, nil),
+			// A flag without content is not one of those who were erased.
+			bytes.Join([][]byte{nested(28, nested(1, info)), nested(53, nil), nested(28, nested(1, encoded(t, &kuaishou.UserInfo{EUid: otherPerson.IDs[0]})))}, nil),
 			nested(14, encoded(t, &kuaishou.LiveCommonActionSignal{Action: &kuaishou.LiveCommonActionSignal_Action{LiveStreamId: "x", PayloadType: "y", Payload: info}})),
 		},
 	} {
@@ -211,7 +211,7 @@ func eraseAll(t *testing.T, w *ClickHouse, dir string) map[string]ErasedRows {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	frames, err := archiveEraser{s, dir, slog.New(slog.DiscardHandler)}.erase(t.Context(), person)
+	frames, err := archiveEraser{s, dir, nil, slog.New(slog.DiscardHandler)}.erase(t.Context(), person)
 	if err != nil || frames.Frames == 0 || frames.SetAside+frames.Unread > 0 {
 		t.Fatalf("%+v, %v", frames, err)
 	}
@@ -340,79 +340,23 @@ func TestErase(t *testing.T) {
 	}
 }
 
-// What is left of a frame keeps its IDs, also when somebody else is erased from
-// it afterwards.
-func TestErasedFrameKeepsIdentities(t *testing.T) {
-	ids := func(frame *kuaishou.Frame, but ...*Person) (ids []string) {
-		var batch schema.Batch
-		NewDecoder(nil).Decode(frame, 0, &batch)
-		for rows := range batch.All() {
-			for i := range rows.Len() {
-				if !slices.ContainsFunc(but, func(p *Person) bool { return p.about(rows.Row(i)) }) {
-					ids = append(ids, fmt.Sprint(rows.Name, rows.Event(i).EventID))
-				}
-			}
-		}
-		return ids
-	}
-	kept := 0
-	for _, frame := range crowded(t) {
-		if bytes.Contains(frame.Data, []byte("尾")) {
-			continue // what it breaks off with is masked, and stays a row
-		}
-		want := ids(frame, &erasedPerson, &otherPerson)
-		left, err := newFrameEraser(&erasedPerson).frame(frame)
-		if err == nil && left != nil {
-			left, err = newFrameEraser(&otherPerson).frame(left)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if left == nil {
-			continue
-		}
-		if got := ids(left); !slices.Equal(got, want) {
-			t.Errorf("%v of %v are left: %.200q", got, want, frame.Data)
-		}
-		kept += len(want)
-	}
-	if kept < 20 {
-		t.Errorf("only %d rows are left in all", kept)
-	}
-}
-
-// The places of those who are left in the list of viewers do not change.
-func TestErasedViewerHoldsPlace(t *testing.T) {
-	var list []byte
-	for i := range 3 {
-		user := &kuaishou.SimpleUserInfo{PrincipalId: otherPerson.IDs[0], UserName: "旁人"}
-		if i == 1 {
-			user = &kuaishou.SimpleUserInfo{PrincipalId: erasedPerson.IDs[0]}
-		}
-		list = append(list, nested(1, encoded(t, &kuaishou.WebWatchingUserInfo{User: user, DisplayKsCoin: fmt.Sprint(100 - i)}))...)
-	}
-	left, err := newFrameEraser(&erasedPerson).frame(sampleFrame(t, kuaishou.PayloadType_SC_LIVE_WATCHING_LIST, list))
+// Where tables hold pseudonyms, a replay of the frames that a person was erased from
+// finds their counters where they are.
+func TestErasePseudonyms(t *testing.T) {
+	w, key := openWarehouse(t), pseudonymKey(t, aKey)
+	w.Pseudonymize(key)
+	dir := ingested(t, w, crowded(t))
+	s, err := spool.Open(dir, spool.Options{Keep: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var batch schema.Batch
-	NewDecoder(nil).Decode(left, 0, &batch)
-	if len(batch.Viewers) != 2 || batch.Viewers[0].Position != 1 || batch.Viewers[1].Position != 3 {
-		t.Errorf("left: %+v", batch.Viewers)
+	defer s.Close()
+	person := erasedPerson
+	if met, err := (archiveEraser{s, dir, key, slog.New(slog.DiscardHandler)}).erase(t.Context(), &person); err != nil || met.Frames == 0 {
+		t.Fatalf("%+v, %v", met, err)
 	}
-}
-
-// Numbers of which only a part is the person's are others'.
-func TestMaskKeepsOtherNumbers(t *testing.T) {
-	n := erasedPerson.Numbers[0]
-	text := fmt.Appendf(nil, "%d 1%d %d0 (%d)", n, n, n, n)
-	masker{&erasedPerson}.text(text)
-	if want := fmt.Sprintf("0000000000 1%d %d0 (0000000000)", n, n); string(text) != want {
-		t.Errorf("%s, want %s", text, want)
-	}
-	number := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), n)
-	masker{&erasedPerson}.fields(number, nil, 0)
-	if fields := (fieldReader{rest: number}); !fields.next() || fields.value != 0 || len(fields.rest) > 0 {
-		t.Errorf("%x", number)
+	counts := replayed(t, ReplayOptions{Spool: dir, Warehouse: w, Pseudonyms: key, Tables: []string{"room_stats"}})
+	if counts.Unchanged == 0 || counts.Missing+counts.Stale > 0 {
+		t.Errorf("the replay met %+v", counts)
 	}
 }

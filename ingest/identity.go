@@ -24,9 +24,10 @@ import (
 //	live_id                  only when live_stream_id is empty
 //	payload type             as on the wire
 //	time                     of the envelope, in ms; 0 in recalled feeds
-//	field number             of the feed in the payload; 0 for the whole payload
+//	field number             of the feed in the payload; 0 for the whole payload, and for the envelope
 //	ordinal                  0 for the first of equal feeds in the frame, then 1, …
-//	feed                     its bytes as they arrived; the uncompressed payload for the whole
+//	feed                     its bytes as they arrived; the uncompressed payload for the whole; for the
+//	                         envelope its fields but for type, compression, payload and time
 //
 // What became of the feed does not count: a part that is undecoded today has
 // the same ID when a later version gives it a table.

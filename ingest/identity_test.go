@@ -3,6 +3,7 @@ package ingest
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,31 @@ func TestEventIDEncoding(t *testing.T) {
 	i.of(9, []byte("feed"))
 	if got, want := i.of(9, []byte("feed")), xxhash.Sum64String("\x00"+"\x09xinghe666"+"\xB6\x02"+"\xAC\x02"+"\x09"+"\x01"+"\x04feed"); got != want {
 		t.Errorf("got %d, want %d", got, want)
+	}
+}
+
+// What the envelope said beside the payload is identified by its fields as they
+// arrived, and not by what is made of them; with a key, by what the key makes of them.
+func TestEnvelopeEventID(t *testing.T) {
+	beside := append(nested(9, []byte("not declared")), nested(6, []byte("a message's ID"))...)
+	frame := frameOf(append(append(nested(5, []byte("report")), sealed(t, 302, nil, kuaishou.SocketMessage_NONE)...), beside...))
+	message := &kuaishou.SocketMessage{PayloadType: 302, Time: sampleSent}
+	var i identity
+	i.start(frame, message)
+	want := i.of(0, append(nested(5, []byte("report")), beside...))
+	var with schema.Batch
+	decoder := NewDecoder(nil)
+	decoder.Pseudonymize(pseudonymKey(t, aKey))
+	decoder.Decode(frame, 0, &with)
+	without := decoded(frame)
+	if len(without.RoomEvents) != 2 || len(with.RoomEvents) != 2 {
+		t.Fatalf("rows are %s and %s", rowsJSON(t, without), rowsJSON(t, &with))
+	}
+	if got := without.RoomEvents[1]; got.EventID != want || got.Message != `{"reportId":"report","messageId":"a message's ID","?9":"not declared"}` {
+		t.Errorf("got %+v, want the ID %d", got, want)
+	}
+	if got := with.RoomEvents[1]; got.EventID == want || strings.Contains(got.Message, "report\"") || strings.Contains(got.Message, "declared") {
+		t.Errorf("with a key: %+v", got)
 	}
 }
 

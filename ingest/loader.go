@@ -20,12 +20,12 @@ import (
 const (
 	// insertsAtOnce bounds the tables that are inserted into at a time.
 	insertsAtOnce = 4
-	// maxBatchPayload and maxBatchRows bound the memory of a batch, which is some
-	// 2 KB a row on its way through rows, columns and the request: a full segment
-	// of ordinary frames becomes two or three batches, each still of the size that
-	// ClickHouse likes. The rows also keep each insert one block, and so atomic:
-	// the server cuts at 1,048,449 of them (max_insert_block_size); framesPerCount
-	// frames add 160,000 at most.
+	// maxBatchPayload, which is of the bytes that Decode counts, and maxBatchRows
+	// bound the memory of a batch, which is some 2 KB a row on its way through rows,
+	// columns and the request: a full segment of ordinary frames becomes two or three
+	// batches, each still of the size that ClickHouse likes. The rows also keep each
+	// insert one block, and so atomic: the server cuts at 1,048,449 of them
+	// (max_insert_block_size); framesPerCount frames add 160,000 at most.
 	maxBatchPayload = 64 << 20
 	maxBatchRows    = 50_000
 	framesPerCount  = 16

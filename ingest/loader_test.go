@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -471,51 +472,65 @@ func TestLoaderWaitsForTheTable(t *testing.T) {
 // A segment that unfolds into too much for one batch is cut, each time alike:
 // what was stored of it before a crash is not stored again.
 func TestLoaderCutsLargeSegments(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, err := spool.Open(t.TempDir(), spool.Options{})
-		if err != nil {
+	for name, test := range map[string]struct {
+		kind    kuaishou.PayloadType
+		payload []byte
+		batches int
+	}{
+		"payloads": {4242, make([]byte, MaxPayload), 5},                               // 64 MiB hold 4 of 16 MiB
+		"JSON":     {645, bytes.Repeat([]byte{0x0A, 0x02, 0x08, 0x02}, maxPart/4), 4}, // and 6 of 1 MiB that becomes 11
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { cutAndDie(t, sealed(t, test.kind, test.payload, kuaishou.SocketMessage_GZIP), test.batches) })
+		})
+	}
+}
+
+// cutAndDie loads a segment of bombs with a loader that gives up before its last
+// batch, and with another one.
+func cutAndDie(t *testing.T, bomb []byte, batches int) {
+	s, err := spool.Open(t.TempDir(), spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const frames = 20
+	for range frames {
+		if err := newSpooledFrames(s).Append(frameOf(bomb)); err != nil {
 			t.Fatal(err)
 		}
-		defer s.Close()
-		const frames = 20
-		bomb := sealed(t, kuaishou.PayloadType(4242), make([]byte, MaxPayload), kuaishou.SocketMessage_GZIP)
-		for range frames {
-			if err := newSpooledFrames(s).Append(frameOf(bomb)); err != nil {
-				t.Fatal(err)
-			}
+	}
+	if err := s.Drain(); err != nil {
+		t.Fatal(err)
+	}
+	dying := true
+	warehouse := &brokenWarehouse{stored: make(map[string][]uint64), fail: func(call int, _ string, _ schema.Rows) (error, bool) {
+		if call >= 3 && dying {
+			return io.ErrUnexpectedEOF, true
 		}
-		if err := s.Drain(); err != nil {
-			t.Fatal(err)
-		}
-		dying := true
-		warehouse := &brokenWarehouse{stored: make(map[string][]uint64), fail: func(call int, _ string, _ schema.Rows) (error, bool) {
-			if call >= 3 && dying {
-				return io.ErrUnexpectedEOF, true
-			}
-			return nil, true
-		}}
-		load := func(ctx context.Context) error {
-			return NewLoader(s, warehouse, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)).Run(ctx)
-		}
-		impatient, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		if err := load(impatient); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("got %v", err)
-		}
-		if got := len(warehouse.stored); got != 3 {
-			t.Fatalf("%d batches before the crash, want 3", got)
-		}
-		dying = false
-		if err := load(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if got := len(warehouse.events()); got != frames {
-			t.Errorf("%d rows are stored, want %d", got, frames)
-		}
-		if got := len(warehouse.stored); got != 5 { // 64 MiB hold 4 of 16 MiB
-			t.Errorf("%d batches, want 5", got)
-		}
-	})
+		return nil, true
+	}}
+	load := func(ctx context.Context) error {
+		return NewLoader(s, warehouse, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)).Run(ctx)
+	}
+	impatient, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := load(impatient); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	if got := len(warehouse.stored); got != 3 {
+		t.Fatalf("%d batches before the crash, want 3", got)
+	}
+	dying = false
+	if err := load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(warehouse.events()); got != frames {
+		t.Errorf("%d rows are stored, want %d", got, frames)
+	}
+	if got := len(warehouse.stored); got != batches {
+		t.Errorf("%d batches, want %d", got, batches)
+	}
 }
 
 func TestClassOf(t *testing.T) {

@@ -120,6 +120,7 @@ func FuzzCookies(f *testing.F) {
 // it can be decoded.
 func FuzzRecall(f *testing.F) {
 	f.Add([]byte(`{"data":{"result":1,"feedTypeCursorMap":{"1":7,"2":"8"},"backTraceFeedMap":{"1":{"historyFeedList":["CgFhGgJoaQ==","?"]},"2":{"historyFeedList":["CgFh"]}}}}`))
+	f.Add([]byte(`{"data":{"result":1,"backTraceFeedMap":{"1":{"historyFeedList":[{"id":"<a>"},null,"",[],123456789]},"2":{"historyFeedList":[{}]}}}}`))
 	f.Add([]byte(`{"data":{"result":2,"error_msg":"请求过快"}}`))
 	f.Add([]byte(`{"data":{"backTraceFeedMap":[]}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {

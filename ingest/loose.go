@@ -51,6 +51,15 @@ func (v looseValue) text() string {
 	return ""
 }
 
+// json returns v as JSON again.
+func (v looseValue) json() []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(v.any) // what was read from JSON can be written
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
 // number returns a whole number, also one that was sent as a string.
 func (v looseValue) number() int {
 	n, err := strconv.Atoi(v.text())

@@ -98,7 +98,8 @@ func TestOrdinaryReadsColumns(t *testing.T) {
 	for name, one := range fasts() {
 		full := encoded(t, columnsOf(one))
 		broken := bytes.ReplaceAll(full, []byte("示"), []byte("\xE7\xA4x"))
-		for _, data := range [][]byte{full, broken, append(full, full...), nil} {
+		wide := widened(full, one.message.ProtoReflect().Descriptor())
+		for _, data := range [][]byte{full, broken, wide, append(full, full...), nil} {
 			fast, slow := one.rows(data)
 			if fast == nil || fast != slow {
 				t.Errorf("%s: read %+v, protobuf reads %+v", name, fast, slow)

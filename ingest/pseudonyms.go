@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-
-	kuaishou "kslive/proto"
 )
 
 // PseudonymKey is the secret from which pseudonyms are made. It shows itself to
@@ -82,10 +80,11 @@ func newPseudonymizer(key *PseudonymKey) *pseudonymizer {
 	return &pseudonymizer{Anonymizer: a}
 }
 
-// message replaces who is in an opened message; the payload of one that could
-// not be opened is emptied, since nothing is known of it. It is valid until the
-// next call, and does not change the bytes that it was read from.
-func (p *pseudonymizer) message(m *kuaishou.SocketMessage, opened bool) {
+// message replaces who is in the message that o has opened; the payload of one that
+// could not be opened is emptied, since nothing is known of it. It is valid until
+// the next call, and does not change the bytes that it was read from.
+func (p *pseudonymizer) message(o *opener, opened bool) {
+	m := &o.message
 	p.payload = append(p.payload[:0], m.Payload...)
 	m.Payload = p.payload
 	descriptor := payloadMessage(m.PayloadType)
@@ -99,12 +98,9 @@ func (p *pseudonymizer) message(m *kuaishou.SocketMessage, opened bool) {
 	default:
 		p.Anonymizer.payload(m.PayloadType, m.Payload)
 	}
-	m.ReportId, m.MessageId = p.renamed(m.ReportId), p.renamed(m.MessageId)
-	m.AckInfo = bytes.Clone(m.AckInfo)
-	p.unknown(m.AckInfo, 0)
-	if unknown := bytes.Clone(m.ProtoReflect().GetUnknown()); len(unknown) > 0 {
-		p.unknownFields(unknown, 0)
-		m.ProtoReflect().SetUnknown(unknown)
+	if len(o.beside) > 0 {
+		p.Anonymizer.message(o.beside, m.ProtoReflect().Descriptor())
+		_ = o.readBeside() // all keeps its form
 	}
 	clear(p.done.Unknown) // nobody asks for it, and types are whatever was sent
 }

@@ -116,17 +116,22 @@ func (h *History) read(body []byte, asked map[string]int64) {
 			h.Cursors[recalled.key] = int64(next.number())
 		}
 		for _, feed := range data.at("backTraceFeedMap", recalled.key, "historyFeedList").list() {
-			h.Envelopes = append(h.Envelopes, recallEnvelope(recalled.kind, feed.text()))
+			h.Envelopes = append(h.Envelopes, recallEnvelope(recalled.kind, feed))
 		}
 	}
 }
 
-// recallEnvelope puts an envelope of ours around a recalled comment. What is not
-// base64 is kept as it is: it becomes a row of undecoded.
-func recallEnvelope(kind kuaishou.PayloadType, text string) []byte {
+// recallEnvelope puts an envelope of ours around a recalled comment. What is no
+// comment in base64 is kept as it is, as JSON where it is no text: it becomes a row
+// of undecoded, unless by chance it is a message.
+func recallEnvelope(kind kuaishou.PayloadType, feed looseValue) []byte {
+	text, _ := feed.any.(string)
 	raw, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
+	switch {
+	case err != nil:
 		raw = []byte(text)
+	case len(raw) == 0: // no text, or an empty one
+		raw = feed.json()
 	}
 	// A message of these fields can always be encoded.
 	envelope, _ := proto.Marshal(&kuaishou.SocketMessage{PayloadType: kind, Payload: raw})

@@ -63,8 +63,8 @@ func spoolOf(t testing.TB, dir string, frames []*kuaishou.Frame) *spool.Spool {
 	return s
 }
 
-// ingested brings frames into a warehouse as a worker does, and answers the
-// folder of the spool that then has them archived.
+// ingested brings frames into a warehouse as a worker does that has its key, and
+// answers the folder of the spool that then has them archived.
 func ingested(t testing.TB, w *ClickHouse, frames []*kuaishou.Frame) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -72,7 +72,9 @@ func ingested(t testing.TB, w *ClickHouse, frames []*kuaishou.Frame) string {
 	if err := s.Drain(); err != nil {
 		t.Fatal(err)
 	}
-	if err := NewLoader(s, w, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)).Run(t.Context()); err != nil {
+	loader := NewLoader(s, w, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	loader.Pseudonymize(w.key)
+	if err := loader.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.Stats().Done.Segments; n < 3 {

@@ -12,8 +12,9 @@ import (
 	"kslive/schema"
 )
 
-// Bounds of a window, and so of a replay's memory: rows, and bytes of frames
-// and of their payloads. A frame adds 10,000 rows and MaxPayload bytes at most.
+// Bounds of a window, and so of a replay's memory: rows, and bytes of frames, of
+// their payloads and of the JSON made of these. A frame adds 10,000 rows at most,
+// and MaxPayload bytes and their JSON.
 const (
 	windowRows  = 100_000 // by default
 	windowBytes = 64 << 20

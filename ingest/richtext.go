@@ -38,7 +38,7 @@ func (d *Decoder) richTextComment(p *part) {
 		source = "recall"
 	}
 	for _, segment := range comment.Segment {
-		settleIcon(segment.GetIconSegment())
+		d.settleIcon(segment.GetIconSegment())
 	}
 	name, content := readRichText(comment.Segment)
 	user := schema.User{OriginUserID: comment.UserId, UserName: validText(name)}
@@ -59,7 +59,7 @@ func (d *Decoder) richTextComment(p *part) {
 		DeviceHash: validText(comment.DeviceHash),
 		SortRank:   comment.SortRank,
 		BizType:    comment.BizType,
-		Segments:   segmentsJSON(comment.Segment),
+		Segments:   d.segments(comment.Segment),
 		Other:      d.other(left, &comment),
 	})
 }
@@ -68,7 +68,7 @@ func (d *Decoder) richTextComment(p *part) {
 // in TextStyle. Field 4 is the style in the web's form and the text in the
 // app's. A style begins with a tag of a low field number, which is a control
 // character; a text does not.
-func settleIcon(icon *kuaishou.RichTextSegment_IconSegment) {
+func (d *Decoder) settleIcon(icon *kuaishou.RichTextSegment_IconSegment) {
 	field4 := icon.GetTextStyleOrText()
 	if len(field4) == 0 {
 		return
@@ -80,6 +80,7 @@ func settleIcon(icon *kuaishou.RichTextSegment_IconSegment) {
 	var style kuaishou.RichTextSegment_TextStyle
 	if icon.TextStyle == nil && proto.Unmarshal(field4, &style) == nil {
 		icon.TextStyle, icon.TextStyleOrText = &style, nil
+		d.unknown.visit(style.ProtoReflect()) // unmarshal took it for bytes
 	}
 }
 
@@ -127,7 +128,7 @@ func joinSegments(segments []*kuaishou.RichTextSegment) string {
 	return content.String()
 }
 
-func segmentsJSON(segments []*kuaishou.RichTextSegment) string {
+func (d *Decoder) segments(segments []*kuaishou.RichTextSegment) string {
 	if len(segments) == 0 {
 		return ""
 	}
@@ -138,5 +139,5 @@ func segmentsJSON(segments []*kuaishou.RichTextSegment) string {
 		}
 		b = appendMessageJSON(b, segment.ProtoReflect())
 	}
-	return string(append(b, ']'))
+	return d.write(append(b, ']'))
 }

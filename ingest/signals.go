@@ -29,7 +29,7 @@ func (d *Decoder) actionSignal(whole *part) {
 		case len(p.raw) > maxPart:
 			d.undecoded(p, errLargePart)
 		default: // its content is not known
-			d.addRoomEvent(p, appendBase64(nil, p.raw))
+			d.addRoomEvent(p, d.write(appendBase64(nil, p.raw)))
 		}
 	}
 }
@@ -133,15 +133,15 @@ func (d *Decoder) roomEvent(whole *part) {
 
 func (d *Decoder) roomMessage(p *part, message proto.Message) {
 	if d.unmarshal(p, message) {
-		d.addRoomEvent(p, appendMessageJSON(nil, message.ProtoReflect()))
+		d.addRoomEvent(p, d.write(appendMessageJSON(nil, message.ProtoReflect())))
 	}
 }
 
-func (d *Decoder) addRoomEvent(p *part, message []byte) {
+func (d *Decoder) addRoomEvent(p *part, message string) {
 	d.batch.RoomEvents = append(d.batch.RoomEvents, schema.RoomEvent{
 		Event:       d.eventOf(p),
 		PayloadType: payloadTypeName(d.payloadType),
 		Part:        p.name,
-		Message:     string(message),
+		Message:     message,
 	})
 }

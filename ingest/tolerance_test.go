@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -113,9 +114,61 @@ func TestWrongWireTypesInEnvelope(t *testing.T) {
 	}
 }
 
-// Numbers that do not fit are cut as protobuf cuts them; unknown enum values
-// stay numbers.
-func TestLargeNumbers(t *testing.T) {
+// Numbers that do not fit are cut as protobuf cuts them, those of unknown enum values
+// too, and make the rows that what is left of them makes: see TestEveryFieldLands.
+func TestNumbersAreCut(t *testing.T) {
+	messages := parseProtocol(t)
+	for _, test := range protocolRows {
+		filler := protocolFiller{messages: messages}
+		payload := []byte("opaque")
+		if test.message != "" {
+			payload = filler.message(test.message, nil)
+		}
+		if test.field > 0 {
+			payload = nested(test.field, payload)
+		}
+		root := messageOf()[test.kind].Descriptor()
+		var rows [2][]byte
+		for i, data := range [][]byte{payload, widened(payload, root)} {
+			batch := decoded(sampleFrame(t, test.kind, data))
+			for all := range batch.All() {
+				for i := range all.Len() {
+					all.Event(i).EventID = 0 // of other bytes
+				}
+			}
+			rows[i] = rowsJSON(t, batch)
+		}
+		if diff := cmp.Diff(string(rows[0]), string(rows[1])); diff != "" {
+			t.Errorf("%d.%d %s (-want +got)\n%s", test.kind, test.field, test.message, diff)
+		}
+	}
+}
+
+// widened is an encoded message with numbers of more than 32 bits wherever these are
+// declared, which are the same when they are cut. A bool is true still.
+func widened(data []byte, message protoreflect.MessageDescriptor) (wide []byte) {
+	const more = 1 << 40
+	for fields := (fieldReader{rest: data}); fields.next(); {
+		wide = protowire.AppendTag(wide, fields.number, fields.wire)
+		field := fields.declared(message)
+		switch {
+		case field == nil:
+			wide = append(wide, fields.encoded...)
+		case field.Kind() == protoreflect.MessageKind:
+			wide = protowire.AppendBytes(wide, widened(fields.raw, field.Message()))
+		case field.Kind() == protoreflect.Uint32Kind, field.Kind() == protoreflect.EnumKind:
+			wide = protowire.AppendVarint(wide, fields.value|more)
+		case field.Kind() == protoreflect.BoolKind:
+			wide = protowire.AppendVarint(wide, more)
+		default:
+			wide = append(wide, fields.encoded...)
+		}
+	}
+	return wide
+}
+
+// The largest number is one wherever there is a number.
+func TestLargestNumbers(t *testing.T) {
 	for kind, root := range messageOf() {
 		var payload []byte
 		for i := range root.Descriptor().Fields().Len() {

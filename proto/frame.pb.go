@@ -194,13 +194,15 @@ func (x *Frame) GetErasure() *Erasure {
 	return nil
 }
 
-// Erasure keeps the events that are left of a frame what they were. Parts of the
-// payload that were about the person are empty, and hold their place.
+// Erasure keeps the events that are left of a frame what they were.
 type Erasure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An event's ID is computed from bytes. This is which one it had, by which one
 	// it would have now, where the two differ.
-	Identities    map[uint64]uint64 `protobuf:"bytes,1,rep,name=identities" json:"identities,omitempty" protobuf_key:"fixed64,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	Identities map[uint64]uint64 `protobuf:"bytes,1,rep,name=identities" json:"identities,omitempty" protobuf_key:"fixed64,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// Which parts of the payload, counted from 1 and in ascending order, were about a
+	// person. They are empty, and hold their place.
+	Emptied       []uint32 `protobuf:"varint,2,rep,packed,name=emptied" json:"emptied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -238,6 +240,13 @@ func (*Erasure) Descriptor() ([]byte, []int) {
 func (x *Erasure) GetIdentities() map[uint64]uint64 {
 	if x != nil {
 		return x.Identities
+	}
+	return nil
+}
+
+func (x *Erasure) GetEmptied() []uint32 {
+	if x != nil {
+		return x.Emptied
 	}
 	return nil
 }
@@ -433,11 +442,12 @@ const file_proto_frame_proto_rawDesc = "" +
 	" \x01(\v2\x0f.kslive.ErasureR\aerasure\".\n" +
 	"\x06Source\x12\x11\n" +
 	"\rSOURCE_SOCKET\x10\x00\x12\x11\n" +
-	"\rSOURCE_RECALL\x10\x01\"\x89\x01\n" +
+	"\rSOURCE_RECALL\x10\x01\"\xa3\x01\n" +
 	"\aErasure\x12?\n" +
 	"\n" +
 	"identities\x18\x01 \x03(\v2\x1f.kslive.Erasure.IdentitiesEntryR\n" +
-	"identities\x1a=\n" +
+	"identities\x12\x18\n" +
+	"\aemptied\x18\x02 \x03(\rR\aemptied\x1a=\n" +
 	"\x0fIdentitiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x06R\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x06R\x05value:\x028\x01\"\xa5\x03\n" +

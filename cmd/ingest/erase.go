@@ -212,7 +212,9 @@ func (e *erasure) own(ctx context.Context) error {
 		return err
 	}
 	defer s.Close()
-	return ingest.NewEraser(e.lives, s, dir, e.p.logger).Once(ctx)
+	eraser := ingest.NewEraser(e.lives, s, dir, e.p.logger)
+	eraser.Pseudonymize(e.key)
+	return eraser.Once(ctx)
 }
 
 func (e *erasure) print(w io.Writer) error {

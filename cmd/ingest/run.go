@@ -177,9 +177,9 @@ func (c *runCommand) Run(p *process) (err error) {
 	defer stopChores()
 	keeper := ingest.Keeper{Lives: pipeline.lives, Warehouse: pipeline.clickhouse, Retention: retention, Logger: p.logger}
 	doing.Go(func() { keeper.Run(chores) })
-	doing.Go(func() {
-		ingest.NewEraser(pipeline.lives, pipeline.spool, spoolFolder(c.Spool, c.DataDir), p.logger).Run(chores)
-	})
+	eraser := ingest.NewEraser(pipeline.lives, pipeline.spool, spoolFolder(c.Spool, c.DataDir), p.logger)
+	eraser.Pseudonymize(key)
+	doing.Go(func() { eraser.Run(chores) })
 	if err := pipeline.ingester.Run(taking, p.working); err != nil {
 		return err
 	}
