@@ -293,7 +293,7 @@ func TestErasureForgetsAnUnfinishedReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	person := &Person{IDs: slices.Clone(erasedPerson.IDs)}
-	met, err := archiveEraser{s, dir, slog.New(slog.DiscardHandler)}.erase(t.Context(), person)
+	met, err := archiveEraser{spool: s, dir: dir, logger: slog.New(slog.DiscardHandler)}.erase(t.Context(), person)
 	if err == nil || met.Frames != 1 {
 		t.Errorf("%d frames were changed, %v; want one, and an error", met.Frames, err)
 	}
