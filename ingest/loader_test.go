@@ -481,7 +481,9 @@ func TestLoaderCutsLargeSegments(t *testing.T) {
 		"JSON":     {645, bytes.Repeat([]byte{0x0A, 0x02, 0x08, 0x02}, maxPart/4), 4}, // and 6 of 1 MiB that becomes 11
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { cutAndDie(t, sealed(t, test.kind, test.payload, kuaishou.SocketMessage_GZIP), test.batches) })
+			synctest.Test(t, func(t *testing.T) {
+				cutAndDie(t, sealed(t, test.kind, test.payload, kuaishou.SocketMessage_GZIP), test.batches)
+			})
 		})
 	}
 }
