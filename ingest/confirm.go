@@ -39,9 +39,9 @@ func (i *inserter) confirm(table, token string, holds func() (bool, error), inse
 	return err
 }
 
-// Holds says whether the table has the rows, which were one insert, of this worker
-// or of one that heard the same frames. An insert is stored whole or not at all for
-// each partition that it has rows for, so it asks for few of them.
+// Holds says whether the table has the rows, which were one insert. Rows of another
+// worker that heard the same events do not count. An insert is stored whole or not
+// at all for each partition that it has rows for, so it asks for few of them.
 func (c *ClickHouse) Holds(ctx context.Context, rows schema.Rows) (bool, error) {
 	if c.cluster.name != "" {
 		return true, nil // replicated tables keep tokens and parts in one transaction

@@ -149,19 +149,26 @@ var protocolRows = []struct {
 	{950, 0, "SCLiveMultiPkStatistic", "room_events"},
 }
 
+// payload is one with a message in it, every field of which is filled, in the
+// payload's field of that number, 0 for none. Without a message it is opaque.
+func (f *protocolFiller) payload(message string, field protowire.Number) []byte {
+	payload := []byte("opaque")
+	if message != "" {
+		payload = f.message(message, nil)
+	}
+	if field > 0 {
+		payload = nested(field, payload)
+	}
+	return payload
+}
+
 // Every field of every message lands where protocolFields says, whichever way
 // the payload is compressed.
 func TestEveryFieldLands(t *testing.T) {
 	messages := parseProtocol(t)
 	for _, test := range protocolRows {
 		filler := protocolFiller{messages: messages}
-		payload := []byte("opaque")
-		if test.message != "" {
-			payload = filler.message(test.message, nil)
-		}
-		if test.field > 0 {
-			payload = nested(test.field, payload)
-		}
+		payload := filler.payload(test.message, test.field)
 		for _, compression := range []kuaishou.SocketMessage_CompressionType{0, 1, 2, 3} {
 			batch := decoded(frameOf(sealed(t, test.kind, payload, compression)))
 			name := fmt.Sprintf("%d.%d %s, compression %d", test.kind, test.field, test.message, compression)

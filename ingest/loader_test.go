@@ -237,6 +237,21 @@ func onOdd(call int, err error) error {
 	return nil
 }
 
+// keepFromBecoming has the disk refuse, for a minute, to rename the only file of a
+// spool that is in one state to the next.
+func keepFromBecoming(t *testing.T, dir, state, next string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"+state))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q: %v", files, err)
+	}
+	inTheWay := strings.TrimSuffix(files[0], state) + next
+	if err := os.Mkdir(inTheWay, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(time.Minute, func() { os.Remove(inTheWay) })
+}
+
 // A spool that the disk does not let be sealed at once is loaded all the same before
 // a worker ends: what is behind the loader is closed when it does.
 func TestDrainWaitsForTheLoader(t *testing.T) {
@@ -251,15 +266,7 @@ func TestDrainWaitsForTheLoader(t *testing.T) {
 		if err := newSpooledFrames(s).Append(frameOf(commentPush(t, "last words", sampleSent))); err != nil {
 			t.Fatal(err)
 		}
-		files, err := filepath.Glob(filepath.Join(dir, "*.active"))
-		if err != nil || len(files) != 1 {
-			t.Fatalf("%q: %v", files, err)
-		}
-		inTheWay := strings.TrimSuffix(files[0], ".active") + ".sealed"
-		if err := os.Mkdir(inTheWay, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		time.AfterFunc(time.Minute, func() { os.Remove(inTheWay) })
+		keepFromBecoming(t, dir, ".active", ".sealed")
 		warehouse := &brokenWarehouse{stored: make(map[string][]uint64)}
 		working, stopWorking := context.WithCancelCause(t.Context())
 		defer stopWorking(nil)
@@ -362,15 +369,7 @@ func TestLoaderGivesUpLater(t *testing.T) {
 		dir := t.TempDir()
 		loader, warehouse, want := newLoaderTestIn(t, dir, nil)
 		defer loader.spool.Close()
-		files, err := filepath.Glob(filepath.Join(dir, "*.sealed"))
-		if err != nil || len(files) != 1 {
-			t.Fatalf("%q: %v", files, err)
-		}
-		inTheWay := strings.TrimSuffix(files[0], ".sealed") + ".done"
-		if err := os.Mkdir(inTheWay, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		time.AfterFunc(time.Minute, func() { os.Remove(inTheWay) })
+		keepFromBecoming(t, dir, ".sealed", ".done")
 		if err := loader.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -120,13 +120,7 @@ func TestNumbersAreCut(t *testing.T) {
 	messages := parseProtocol(t)
 	for _, test := range protocolRows {
 		filler := protocolFiller{messages: messages}
-		payload := []byte("opaque")
-		if test.message != "" {
-			payload = filler.message(test.message, nil)
-		}
-		if test.field > 0 {
-			payload = nested(test.field, payload)
-		}
+		payload := filler.payload(test.message, test.field)
 		root := messageOf()[test.kind].Descriptor()
 		var rows [2][]byte
 		for i, data := range [][]byte{payload, widened(payload, root)} {
