@@ -140,16 +140,17 @@ func FuzzReadRecording(f *testing.F) {
 	f.Add(out.Bytes())
 	f.Add(out.Bytes()[:len(RecordingMagic)+3])
 	f.Fuzz(func(t *testing.T, data []byte) {
-		read := len(RecordingMagic)
-		for frame, err := range ReadRecording(bytes.NewReader(data)) {
+		frames := 0
+		for _, err := range ReadRecording(bytes.NewReader(data)) {
 			if err != nil {
 				return
 			}
-			read += 1 + proto.Size(frame)
+			frames++
 		}
-		// A frame can be written in more bytes than it needs, never in fewer.
-		if read > len(data) {
-			t.Errorf("frames of %d bytes at least were read of %d", read, len(data))
+		// Each is its length, at least. Encoded again it can be longer: an enum that
+		// did not fit into 32 bits is cut, and takes ten bytes when it is negative.
+		if frames > len(data)-len(RecordingMagic) {
+			t.Errorf("%d frames were read of %d bytes", frames, len(data))
 		}
 	})
 }
