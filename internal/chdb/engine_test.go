@@ -161,6 +161,22 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
+// What an insert wrote is on the disk when it is answered, as after a power cut.
+func TestInsertIsSynced(t *testing.T) {
+	t.Parallel()
+	conn := dial(t, startEngine(t, Options{Database: "synced"}), nil)
+	table := newTable(t, conn, "(id UInt64) ENGINE = ReplacingMergeTree ORDER BY id")
+	must(t, conn.Exec(t.Context(), "SYSTEM STOP MERGES "+table))
+	const syncs = "SELECT sum(value) FROM system.events WHERE event = {e:String}"
+	for _, event := range []string{"FileSync", "DirectorySync"} {
+		before := scalar[uint64](t, conn, syncs, clickhouse.Named("e", event))
+		must(t, conn.Exec(t.Context(), "INSERT INTO "+table+" SELECT number FROM numbers(10)"))
+		if after := scalar[uint64](t, conn, syncs, clickhouse.Named("e", event)); after == before {
+			t.Errorf("an insert was answered without a %s", event)
+		}
+	}
+}
+
 // A set for IN takes a thread for each part that it is read from. Queries that
 // together use up the pool of threads hang for ever.
 func TestManyThreads(t *testing.T) {
