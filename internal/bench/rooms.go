@@ -52,7 +52,8 @@ func withinFiles(rooms int) (int, error) {
 
 // idleRooms measures rooms that say nothing.
 func (s *stage) idleRooms(ctx context.Context, rooms int, rest time.Duration) error {
-	if err := s.play(ctx, rooms, true, []string{"--push-every=1h"}, nil); err != nil {
+	// A rate of hundreds of frames a push would have the simulator drop the socket.
+	if err := s.play(ctx, rooms, true, []string{"--push-every=1h", "--rate=0.0001"}, nil); err != nil {
 		return err
 	}
 	base, err := process.Memory(s.worker.PID())
