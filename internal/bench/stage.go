@@ -1,19 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -213,32 +212,21 @@ func (s *stage) connected(ctx context.Context, database string, use func(*pgx.Co
 
 // ask runs a statement on ClickHouse and answers what it says.
 func (s *stage) ask(ctx context.Context, sql string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.clickhouse.URL(), strings.NewReader(sql))
-	if err != nil {
-		return "", fmt.Errorf("asking ClickHouse: %w", err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", fmt.Errorf("asking ClickHouse: %w", err)
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		return "", fmt.Errorf("asking ClickHouse: %w", err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("asking ClickHouse %.60s: %.300s", sql, answer)
-	}
-	return strings.TrimSpace(string(answer)), nil
+	answer, err := ask(ctx, s.clickhouse, sql, nil, nil)
+	return string(bytes.TrimSpace(answer)), err
 }
 
 // number is the one number that a query on ClickHouse answers.
 func (s *stage) number(ctx context.Context, sql string) (float64, error) {
-	answer, err := s.ask(ctx, sql)
+	return number(ctx, s.clickhouse, sql)
+}
+
+func number(ctx context.Context, engine *chdb.Engine, sql string) (float64, error) {
+	answer, err := ask(ctx, engine, sql, nil, nil)
 	if err != nil {
 		return 0, err
 	}
-	return strconv.ParseFloat(answer, 64)
+	return strconv.ParseFloat(string(bytes.TrimSpace(answer)), 64)
 }
 
 // onDatabase is an engine's URL with another database.

@@ -11,8 +11,8 @@ import (
 
 var (
 	benchURL  = flag.String("clickhouse", "", "ClickHouse to measure: http://user:password@host:8123/kslive")
-	benchLive = flag.String("live", "", "the room to choose; default: the first option of the dashboard")
-	benchEnd  = flag.String("until", "", "where the time range of every dashboard ends, in RFC 3339; default: now")
+	benchLive = flag.String("live", "", "the room to choose; default: the one with most comments")
+	benchEnd  = flag.String("until", "", "where the time range of every dashboard ends, in RFC 3339; default: at that room's last comment")
 	benchSpan = flag.Duration("span", 0, "how long the time range of every dashboard is; default: the dashboard's own")
 )
 
@@ -28,12 +28,7 @@ func BenchmarkPanels(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	now := time.Now()
-	if *benchEnd != "" {
-		if now, err = time.Parse(time.RFC3339, *benchEnd); err != nil {
-			b.Fatal(err)
-		}
-	}
+	live, now := busiest(b, db)
 	for _, d := range readDashboards(b) {
 		r := d.span(b, now)
 		if *benchSpan > 0 {
@@ -53,8 +48,8 @@ func BenchmarkPanels(b *testing.B) {
 					break
 				}
 			}
-			if v.Name == "live" && *benchLive != "" {
-				values[v.Name] = []string{*benchLive}
+			if v.Name == "live" {
+				values[v.Name] = []string{live}
 			}
 		}
 		for _, note := range d.Annotations.List {
@@ -70,6 +65,29 @@ func BenchmarkPanels(b *testing.B) {
 			}
 		}
 	}
+}
+
+// busiest is the room to look at, and until when.
+func busiest(b *testing.B, db *database) (live string, until time.Time) {
+	where := ""
+	if *benchLive != "" {
+		where = "WHERE live_id = '" + *benchLive + "' "
+	}
+	a, err := db.query(b.Context(), "SELECT live_id, formatDateTime(max(event_time) + INTERVAL 1 SECOND, '%Y-%m-%dT%TZ', 'UTC') FROM comments "+where+"GROUP BY live_id ORDER BY count() DESC LIMIT 1", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if len(a.Rows) == 0 {
+		b.Fatal("there are no comments to look at")
+	}
+	end := fmt.Sprint(a.Rows[0][1])
+	if *benchEnd != "" {
+		end = *benchEnd
+	}
+	if until, err = time.Parse(time.RFC3339, end); err != nil {
+		b.Fatal(err)
+	}
+	return fmt.Sprint(a.Rows[0][0]), until
 }
 
 // measure runs a query b.N times and answers its rows.
