@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // archive is the list of segments that are done, packed or not, in the order of
@@ -17,6 +19,8 @@ type archive struct {
 	// unsynced is set when Rewrite failed: the file may be new under a name that
 	// is not durable. writing covers it.
 	unsynced bool
+	encoder  *zstd.Encoder // nil until the first is compressed; writing covers it,
+	copying  []byte        // and this
 
 	mu    sync.Mutex
 	files []archived

@@ -119,18 +119,21 @@ func (s *Spool) replace(to string, wrote time.Time, fill func(io.Writer) error) 
 	return size, nil
 }
 
-func (s *Spool) encode(dst io.Writer, src io.Reader, size int64) error {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(packWindow))
-	if err != nil {
-		return err
+// encode compresses size bytes of src into dst. archive.writing is held: the
+// encoder is used again, since a quiet spool packs a small segment each second and
+// a new encoder takes megabytes.
+func (s *Spool) encode(dst io.Writer, src io.Reader, size int64) (err error) {
+	if s.archive.encoder == nil {
+		s.archive.encoder, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(packWindow))
+		if err != nil {
+			return err
+		}
+		s.archive.copying = make([]byte, 64<<10)
 	}
-	encoder.ResetContentSize(dst, size)
+	s.archive.encoder.ResetContentSize(dst, size)
 	// Hiding dst's and src's other methods keeps the copy in small steps.
-	_, err = io.CopyBuffer(struct{ io.Writer }{encoder}, untilClosed{src, s.stop}, make([]byte, 256<<10))
-	if err != nil {
-		return errors.Join(err, encoder.Close())
-	}
-	return encoder.Close()
+	_, err = io.CopyBuffer(struct{ io.Writer }{s.archive.encoder}, untilClosed{src, s.stop}, s.archive.copying)
+	return errors.Join(err, s.archive.encoder.Close())
 }
 
 // untilClosed is a reader that fails with ErrClosed when stop is closed.
