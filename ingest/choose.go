@@ -54,10 +54,12 @@ func (s *accounts) heaviest(liveID string, fit func(*account) bool) *account {
 }
 
 // excluded says whether an account was tried, or another behind its exit: what
-// was refused is not asked again at once from the same address.
+// was refused is not asked again at once from the same address. One that the
+// operator has replaced meanwhile speaks for nobody but itself. The caller holds
+// accounts.mu.
 func excluded(a *account, tried []*account) bool {
 	for _, t := range tried {
-		if t == a || t.exit == a.exit {
+		if t == a || t.exit == a.exit && !t.gone {
 			return true
 		}
 	}
@@ -162,6 +164,13 @@ func (s *accounts) canCall(a *account) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return a.usable(time.Now())
+}
+
+// replaced says whether the operator took the account out, or changed it.
+func (s *accounts) replaced(a *account) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return a.gone
 }
 
 // exitIsWell says whether calls may be made from the account's exit now, with
