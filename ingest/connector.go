@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -99,19 +100,19 @@ const (
 // buffers, so that a room that is quiet holds little more than its socket.
 type connector struct {
 	dialer  websocket.Dialer
-	origin  string
+	header  http.Header // of handshakes
 	timing  timing
 	dials   *dialLimit
 	buffers sync.Pool // of *bytes.Buffer
 }
 
 // newConnector returns a connector whose sockets say that they come from pages
-// of origin, such as KuaishouURL.
+// of origin, such as KuaishouURL, and from the browser that was shown them.
 //
 // permessage-deflate, which browsers offer, is not: the server compresses large
 // payloads itself, and the read limit counts bytes as they arrive, so that it
 // would not bound what they inflate to.
-func newConnector(origin string, timing timing) *connector {
+func newConnector(origin, userAgent string, timing timing) *connector {
 	return &connector{
 		dialer: websocket.Dialer{
 			Proxy:            http.ProxyFromEnvironment,
@@ -121,7 +122,7 @@ func newConnector(origin string, timing timing) *connector {
 			WriteBufferSize:  1024,
 			WriteBufferPool:  new(sync.Pool),
 		},
-		origin:  origin,
+		header:  http.Header{"Origin": {origin}, "User-Agent": {userAgent}},
 		timing:  timing,
 		dials:   newDialLimit(),
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
@@ -140,15 +141,31 @@ func (c *connector) dial(ctx context.Context, address string, proxy *url.URL) (*
 		return nil, fmt.Errorf("connecting to %s: %w", u.Host, err)
 	}
 	defer done()
-	dialer := &c.dialer
-	if proxy != nil {
-		dialer = byProxy(c.dialer, proxy)
-	}
-	conn, response, err := dialer.DialContext(ctx, address, http.Header{"Origin": {c.origin}})
-	if err != nil {
-		if response != nil {
-			return nil, fmt.Errorf("connecting to %s: refused with HTTP status %d", u.Host, response.StatusCode)
+	// The library lets a handshake go on when ctx is done: the connection under it
+	// is closed.
+	dialer, interrupted := c.dialer, func() bool { return false }
+	dialer.NetDialContext = func(dialing context.Context, network, address string) (net.Conn, error) {
+		conn, err := c.dialer.NetDialContext(dialing, network, address)
+		if err == nil {
+			stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // nobody waits for its error
+			interrupted = func() bool { return !stop() }
 		}
+		return conn, err
+	}
+	if proxy != nil {
+		dialer = byProxy(dialer, proxy)
+	}
+	conn, response, err := dialer.DialContext(ctx, address, c.header)
+	if interrupted() && err == nil {
+		_ = conn.Close() // it is closed already
+		err = ctx.Err()
+	}
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return nil, fmt.Errorf("connecting to %s: %w", u.Host, ctx.Err())
+	case err != nil && response != nil:
+		return nil, fmt.Errorf("connecting to %s: refused with HTTP status %d", u.Host, response.StatusCode)
+	case err != nil:
 		return nil, fmt.Errorf("connecting to %s: %w", u.Host, withoutURL(err))
 	}
 	conn.SetReadLimit(maxMessage)

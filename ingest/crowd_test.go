@@ -73,7 +73,7 @@ func newCrowd(t *testing.T, o crowdOptions) *crowd {
 			t.Error(err)
 		}
 	})
-	sockets, metrics := newConnector(client.origin(), o.limits), NewMetrics(prometheus.NewRegistry())
+	sockets, metrics := newConnector(client.origin(), client.userAgent, o.limits), NewMetrics(prometheus.NewRegistry())
 	if o.dialAtOnce {
 		sockets.dials.every = 0
 	}

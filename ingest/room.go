@@ -112,7 +112,7 @@ func (r *room) run(ctx context.Context) Report {
 
 // lookUp learns the endpoint anew. It returns true when the room is over.
 func (r *room) lookUp(ctx context.Context) (Report, bool) {
-	r.tell(StateResolving, 0, StateResolving.Sentence())
+	r.tell(StateResolving, 0, joinReason(StateResolving.Sentence(), r.trouble))
 	began := time.Now()
 	within := r.within
 	if r.heard {

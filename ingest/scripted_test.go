@@ -279,7 +279,7 @@ func quick() timing {
 func newRoom(r *recorder, limits timing, endpoint *Endpoint) *room {
 	return &room{
 		liveID: testLiveID, epoch: 42, endpoint: endpoint, resolver: r, frames: r,
-		connector: newConnector(KuaishouURL, limits), retry: DefaultRetryDelays(), report: r.report, metrics: r,
+		connector: newConnector(KuaishouURL, defaultUserAgent, limits), retry: DefaultRetryDelays(), report: r.report, metrics: r,
 		logger: slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
