@@ -39,6 +39,11 @@ type timing struct {
 	// looked up anew; a way in that was found less than stale ago is trusted.
 	mute  time.Duration
 	stale time.Duration
+	// probe is for how long a socket may answer heartbeats and bring nothing else
+	// before it is asked whether its broadcast is still on air; then less and less
+	// often, down to once in probeMost.
+	probe     time.Duration
+	probeMost time.Duration
 
 	// recall is the least time between two polls of the history of comments. A way
 	// to hear more is looked for after betterFrom, then less and less often down to
@@ -65,6 +70,8 @@ func defaultTiming() timing {
 		stable:        time.Minute,
 		mute:          5 * time.Minute,
 		stale:         30 * time.Minute,
+		probe:         3 * time.Minute,
+		probeMost:     30 * time.Minute,
 		recall:        3 * time.Second,
 		betterFrom:    30 * time.Second,
 		betterTo:      5 * time.Minute,

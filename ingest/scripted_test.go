@@ -272,6 +272,7 @@ func quick() timing {
 	limits.ack = 5 * time.Second
 	limits.minHeartbeat = time.Millisecond
 	limits.recall, limits.betterFrom, limits.betterTo, limits.over = time.Millisecond, time.Hour, time.Hour, time.Hour
+	limits.probe, limits.probeMost = time.Hour, time.Hour
 	limits.reconnectFrom, limits.reconnectTo, limits.maxReconnect = time.Millisecond, 4*time.Millisecond, 10*time.Millisecond
 	return limits
 }

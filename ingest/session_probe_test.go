@@ -1,0 +1,135 @@
+package ingest
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	kuaishou "kslive/proto"
+)
+
+// quietAfter lets in, pushes n messages, and then answers heartbeats and nothing else
+// until the client says that it leaves.
+func quietAfter(n int) script {
+	return func(p *peer) {
+		p.entered()
+		p.ack(20 * time.Millisecond)
+		for i := range n {
+			p.send(numbered(p.t, i))
+		}
+		for {
+			switch kind, _, ok := p.next(); {
+			case !ok:
+				p.t.Error("the client left without a word")
+				return
+			case kind == kuaishou.PayloadType_CS_USER_EXIT:
+				p.closing()
+				p.drain()
+				return
+			}
+			p.send(serverMessage(p.t, kuaishou.PayloadType_SC_HEARTBEAT_ACK, &kuaishou.SCWebHeartbeatAck{}))
+		}
+	}
+}
+
+// probing is a timing that soon asks about silence.
+func probing() timing {
+	limits := quick()
+	limits.minHeartbeat, limits.heartbeat = time.Second, time.Second
+	limits.probe, limits.probeMost = 50*time.Millisecond, 100*time.Millisecond
+	return limits
+}
+
+// A socket that answers heartbeats and brings nothing else, before and after
+// the end of its broadcast that nobody has told it of.
+func TestSessionThatFallsSilent(t *testing.T) {
+	onAir := func(s *scripted, stream string) Resolution {
+		endpoint := s.endpoint("/")
+		endpoint.LiveStreamID = stream
+		return Resolution{State: StateLive, Endpoint: endpoint}
+	}
+	const same, next = "o7JXLjlM8Rt", "nextBroadca"
+	offAir, refused := Resolution{State: StateOffline, Reason: "the author is not live"}, Resolution{State: StateCaptcha}
+	for _, test := range []struct {
+		name    string
+		scripts []script
+		answers func(*scripted) []Resolution
+		want    State
+		causes  []string
+		streams string // of the frames, without repeats
+	}{
+		{
+			name: "over", scripts: []script{quietAfter(1)}, want: StateEnded, streams: same,
+			answers: func(*scripted) []Resolution { return []Resolution{offAir} },
+		},
+		{
+			name: "nobody knows, then over", scripts: []script{quietAfter(1)}, want: StateEnded, streams: same,
+			answers: func(*scripted) []Resolution {
+				return []Resolution{refused, {State: StateUnreachable}, {State: StateNotFound}, {State: StatePassword}, offAir}
+			},
+		},
+		{
+			name: "on air and never heard", scripts: []script{quietAfter(0)}, want: StateEnded, streams: same,
+			answers: func(s *scripted) []Resolution {
+				return []Resolution{onAir(s, same), onAir(s, same), onAir(s, same), offAir}
+			},
+		},
+		{
+			name: "on air and heard before: entered anew, once", scripts: []script{quietAfter(1), quietAfter(1)}, want: StateEnded, streams: same,
+			answers: func(s *scripted) []Resolution {
+				return []Resolution{onAir(s, same), onAir(s, same), onAir(s, same), offAir}
+			},
+			causes: []string{causeSilent},
+		},
+		{
+			name: "in another broadcast", scripts: []script{quietAfter(1), ended}, want: StateEnded, streams: same + " " + next,
+			answers: func(s *scripted) []Resolution { return []Resolution{onAir(s, next)} },
+			causes:  []string{causeSilent},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := serve(t, test.scripts...)
+			endpoint := s.endpoint("/")
+			r := &recorder{answers: test.answers(s)}
+			want := r.answers
+			if last := r.run(t, probing(), &endpoint); last.State != test.want || last.RetryAfter <= 0 {
+				t.Errorf("ended with %+v", last)
+			}
+			if diff := cmp.Diff(test.causes, r.causes); diff != "" {
+				t.Errorf("causes (-want +got)\n%s", diff)
+			}
+			if r.lookUps != len(want) {
+				t.Errorf("%d look-ups, want %d", r.lookUps, len(want))
+			}
+			var streams []string
+			for _, frame := range r.frames {
+				if n := len(streams); n == 0 || streams[n-1] != frame.LiveStreamId {
+					streams = append(streams, frame.LiveStreamId)
+				}
+			}
+			if got := strings.Join(streams, " "); got != test.streams {
+				t.Errorf("frames of %s, want of %s", got, test.streams)
+			}
+		})
+	}
+}
+
+// A server that lets in and then says nothing at all is not asked for ever, however
+// long a session takes to notice.
+func TestSessionsThatOnlyWaitedAreNotStable(t *testing.T) {
+	deaf := func(p *peer) {
+		p.entered()
+		p.ack(20 * time.Millisecond)
+		p.drain()
+	}
+	s := serve(t, deaf, deaf, deaf, deaf)
+	limits := quick()
+	limits.stable = 40 * time.Millisecond
+	endpoint := s.endpoint("/")
+	r := &recorder{answers: []Resolution{{State: StateOffline}}}
+	if last := r.run(t, limits, &endpoint); last.State != StateEnded || len(r.causes) != lookUpEvery || r.lookUps != 1 {
+		t.Errorf("ended with %+v after %v and %d look-ups", last, r.causes, r.lookUps)
+	}
+}
