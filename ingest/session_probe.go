@@ -21,7 +21,7 @@ type probe struct {
 	anew bool
 
 	heardAt atomic.Int64 // when we were let in, or something was pushed last, in Unix ms; 0: not yet. Set by the reader.
-	pushed  atomic.Bool  // something was. Set by the reader.
+	pushed  atomic.Bool  // something was, and the author has not just paused. Set by the reader.
 
 	wait    time.Duration // to the next question, while the silence lasts
 	about   int64         // heardAt when the last one was asked
@@ -40,7 +40,7 @@ func (p *probe) note(t kuaishou.PayloadType, now int64) {
 		p.heardAt.CompareAndSwap(0, now)
 	default:
 		p.heardAt.Store(now)
-		p.pushed.Store(true)
+		p.pushed.Store(t != kuaishou.PayloadType_SC_AUTHOR_PAUSE)
 	}
 }
 

@@ -10,14 +10,14 @@ import (
 	kuaishou "kslive/proto"
 )
 
-// quietAfter lets in, pushes n messages, and then answers heartbeats and nothing else
-// until the client says that it leaves.
-func quietAfter(n int) script {
+// quietAfter lets in, pushes messages of these types, and then answers heartbeats
+// and nothing else until the client says that it leaves.
+func quietAfter(pushes ...kuaishou.PayloadType) script {
 	return func(p *peer) {
 		p.entered()
 		p.ack(20 * time.Millisecond)
-		for i := range n {
-			p.send(numbered(p.t, i))
+		for _, push := range pushes {
+			p.send(serverMessage(p.t, push, &kuaishou.SCWebFeedPush{}))
 		}
 		for {
 			switch kind, _, ok := p.next(); {
@@ -50,6 +50,7 @@ func TestSessionThatFallsSilent(t *testing.T) {
 		endpoint.LiveStreamID = stream
 		return Resolution{State: StateLive, Endpoint: endpoint}
 	}
+	const feeds, paused = kuaishou.PayloadType_SC_FEED_PUSH, kuaishou.PayloadType_SC_AUTHOR_PAUSE
 	const same, next = "o7JXLjlM8Rt", "nextBroadca"
 	offAir, refused := Resolution{State: StateOffline, Reason: "the author is not live"}, Resolution{State: StateCaptcha}
 	for _, test := range []struct {
@@ -61,30 +62,34 @@ func TestSessionThatFallsSilent(t *testing.T) {
 		streams string // of the frames, without repeats
 	}{
 		{
-			name: "over", scripts: []script{quietAfter(1)}, want: StateEnded, streams: same,
+			name: "over", scripts: []script{quietAfter(feeds)}, want: StateEnded, streams: same,
 			answers: func(*scripted) []Resolution { return []Resolution{offAir} },
 		},
 		{
-			name: "nobody knows, then over", scripts: []script{quietAfter(1)}, want: StateEnded, streams: same,
+			name: "nobody knows, then over", scripts: []script{quietAfter(feeds)}, want: StateEnded, streams: same,
 			answers: func(*scripted) []Resolution {
 				return []Resolution{refused, {State: StateUnreachable}, {State: StateNotFound}, {State: StatePassword}, offAir}
 			},
 		},
 		{
-			name: "on air and never heard", scripts: []script{quietAfter(0)}, want: StateEnded, streams: same,
+			name: "on air and never heard", scripts: []script{quietAfter()}, want: StateEnded, streams: same,
 			answers: func(s *scripted) []Resolution {
 				return []Resolution{onAir(s, same), onAir(s, same), onAir(s, same), offAir}
 			},
 		},
 		{
-			name: "on air and heard before: entered anew, once", scripts: []script{quietAfter(1), quietAfter(1)}, want: StateEnded, streams: same,
+			name: "on air and paused", scripts: []script{quietAfter(feeds, paused)}, want: StateEnded, streams: same,
+			answers: func(s *scripted) []Resolution { return []Resolution{onAir(s, same), onAir(s, same), offAir} },
+		},
+		{
+			name: "on air and heard before: entered anew, once", scripts: []script{quietAfter(feeds), quietAfter(feeds)}, want: StateEnded, streams: same,
 			answers: func(s *scripted) []Resolution {
 				return []Resolution{onAir(s, same), onAir(s, same), onAir(s, same), offAir}
 			},
 			causes: []string{causeSilent},
 		},
 		{
-			name: "in another broadcast", scripts: []script{quietAfter(1), ended}, want: StateEnded, streams: same + " " + next,
+			name: "in another broadcast", scripts: []script{quietAfter(feeds), ended}, want: StateEnded, streams: same + " " + next,
 			answers: func(s *scripted) []Resolution { return []Resolution{onAir(s, next)} },
 			causes:  []string{causeSilent},
 		},
