@@ -105,6 +105,9 @@ type Resolution struct {
 	// did not answer as it should.
 	broadcast string
 	down      bool
+	// weak: the refusal was not said in so many words, and may be about something
+	// else. One such answer is not held against the account.
+	weak bool
 }
 
 // LogValue hides the token and the proxy.

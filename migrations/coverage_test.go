@@ -165,13 +165,6 @@ func TestGaps(t *testing.T) {
 			heard:    90, share: 1,
 		},
 		{
-			name: "the author paused, and nothing but heartbeats was answered",
-			attempts: []attempt{
-				{began: 10, connected: 10, last: 1000, ended: 1000, state: "ended", cause: "rejected", code: 601},
-			},
-			heard: 990, share: 1,
-		},
-		{
 			name: "recalled until a socket takes over, and in part beside another's",
 			attempts: []attempt{
 				{began: 10, connected: 10, last: 109, ended: 110, state: "connecting", cause: "recalled", via: "recall"},
