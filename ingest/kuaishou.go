@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -204,7 +205,7 @@ func (c *Client) Resolve(ctx context.Context, liveID string, within time.Duratio
 	for _, ask := range []func() (Resolution, error){
 		func() (Resolution, error) { return c.commanded(ctx, liveID, c.resolvers[0] == ViaEndpoint) },
 		func() (Resolution, error) { return c.ask(ctx, liveID, within) },
-		func() (Resolution, error) { return c.commanded(ctx, liveID, c.resolvers[0] != ViaEndpoint) },
+		func() (Resolution, error) { return c.commanded(ctx, liveID, slices.Contains(c.resolvers[1:], ViaEndpoint)) },
 	} {
 		found, err := ask()
 		switch {

@@ -59,7 +59,7 @@ type room struct {
 	proxy         *url.URL // that the socket goes out by; nil: no account's own
 	author, title string
 	connections   int           // tried so far for this broadcast
-	lastErrorCode int           // of the latest SC_ERROR
+	lastErrorCode int           // of the latest SC_ERROR since a session was stable
 	heard         bool          // let in at least once: its silence is an end
 	failures      int           // in a row: sessions that were not stable
 	untrusted     int           // of these, since a look-up
@@ -225,7 +225,7 @@ func (r *room) connect(ctx context.Context) (record *kuaishou.Frame, end ending)
 // says so and has set what to do next.
 func (r *room) judge(ctx context.Context, end ending) (Report, bool) {
 	if end.entered && end.lasted >= r.connector.timing.stable {
-		r.failures, r.untrusted, r.refusals, r.badTokens = 0, 0, 0, 0
+		r.failures, r.untrusted, r.refusals, r.badTokens, r.lastErrorCode = 0, 0, 0, 0, 0
 	}
 	if end.cause == causeAppend {
 		return r.last(StateFailed, 0, fmt.Sprintf("%s: %v", StateFailed.Sentence(), end.err)), true
