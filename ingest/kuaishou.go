@@ -205,7 +205,9 @@ func (c *Client) Resolve(ctx context.Context, liveID string, within time.Duratio
 	for _, ask := range []func() (Resolution, error){
 		func() (Resolution, error) { return c.commanded(ctx, liveID, c.resolvers[0] == ViaEndpoint) },
 		func() (Resolution, error) { return c.ask(ctx, liveID, within) },
-		func() (Resolution, error) { return c.commanded(ctx, liveID, slices.Contains(c.resolvers[1:], ViaEndpoint)) },
+		func() (Resolution, error) {
+			return c.commanded(ctx, liveID, slices.Contains(c.resolvers[1:], ViaEndpoint))
+		},
 	} {
 		found, err := ask()
 		switch {
