@@ -101,6 +101,9 @@ const (
 	// keptBuffer bounds the buffers that are used again, so that one large
 	// message does not hold its memory for ever.
 	keptBuffer = 64 << 10
+	// maxProbing is how many rooms are looked up at the same time because their
+	// sockets are silent. Where thousands are, the calls are wanted for others.
+	maxProbing = 10
 )
 
 // connector opens sockets. All rooms of a process share one, and with it the
@@ -110,7 +113,8 @@ type connector struct {
 	header  http.Header // of handshakes
 	timing  timing
 	dials   *dialLimit
-	buffers sync.Pool // of *bytes.Buffer
+	probing chan struct{} // has one for each look-up because of silence
+	buffers sync.Pool     // of *bytes.Buffer
 }
 
 // newConnector returns a connector whose sockets say that they come from pages
@@ -132,6 +136,7 @@ func newConnector(origin, userAgent string, timing timing) *connector {
 		header:  http.Header{"Origin": {origin}, "User-Agent": {userAgent}},
 		timing:  timing,
 		dials:   newDialLimit(),
+		probing: make(chan struct{}, maxProbing),
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}
 }

@@ -158,6 +158,7 @@ func (s *session) run(ctx context.Context, hello []byte) ending {
 			s.ending.cause, s.ending.err = causeLeft, nil
 		case s.probe.found != nil:
 			s.ending.cause, s.ending.err, s.ending.found = causeSilent, s.probe.reason(s.frame.LiveStreamId), s.probe.found
+			s.record.Coverage.LastFrameAt = s.probe.about // that heartbeats were answered is no hearing
 		}
 	}
 	if !s.since.IsZero() {
@@ -190,7 +191,7 @@ func (s *session) write(ctx, asking context.Context, over <-chan struct{}) error
 			beat.Reset(interval)
 			continue
 		case <-silent.C:
-			silent.Reset(s.probe.look(asking, s.connector.timing))
+			silent.Reset(s.probe.look(asking, s.connector))
 			continue
 		case found := <-s.probe.answers:
 			if !s.probe.hangUp(found, s.frame.LiveStreamId) {

@@ -46,27 +46,33 @@ func (p *probe) note(t kuaishou.PayloadType, now int64) {
 
 // look asks when the socket has been silent for long enough, and answers when
 // to look again. The answer comes by answers; who asked waits for asking.
-func (p *probe) look(ctx context.Context, limits timing) time.Duration {
-	heard := p.heardAt.Load()
+func (p *probe) look(ctx context.Context, c *connector) time.Duration {
+	limits, heard := c.timing, p.heardAt.Load()
 	silent := time.Since(time.UnixMilli(heard))
 	switch {
 	case p.ask == nil || heard == 0:
 		return limits.probe
 	case silent < limits.probe:
 		return limits.probe - silent
+	case p.open:
+		return p.wait
+	}
+	select {
+	case c.probing <- struct{}{}:
+	default:
+		return jittered(limits.probe, 0.2) // so many sockets are silent that it is not the rooms
 	}
 	if p.about != heard {
 		p.about, p.wait = heard, limits.probe
 	} else {
 		p.wait = min(2*p.wait, limits.probeMost)
 	}
-	if !p.open {
-		p.open = true
-		p.asking.Go(func() {
-			found, _ := p.ask(ctx) // none: nothing is known
-			p.answers <- found
-		})
-	}
+	p.open = true
+	p.asking.Go(func() {
+		found, _ := p.ask(ctx) // none: nothing is known
+		<-c.probing
+		p.answers <- found
+	})
 	return p.wait
 }
 

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -136,5 +137,68 @@ func TestSessionsThatOnlyWaitedAreNotStable(t *testing.T) {
 	r := &recorder{answers: []Resolution{{State: StateOffline}}}
 	if last := r.run(t, limits, &endpoint); last.State != StateEnded || len(r.causes) != lookUpEvery || r.lookUps != 1 {
 		t.Errorf("ended with %+v after %v and %d look-ups", last, r.causes, r.lookUps)
+	}
+}
+
+// The record of a session that only answered heartbeats in the end says that
+// nothing was heard meanwhile.
+func TestSessionThatFellSilentWasNotHeard(t *testing.T) {
+	s := serve(t, quietAfter(kuaishou.PayloadType_SC_FEED_PUSH))
+	endpoint := s.endpoint("/")
+	r := &recorder{answers: []Resolution{{State: StateOffline}}}
+	limits := probing()
+	limits.minHeartbeat = 10 * time.Millisecond // answered while the silence lasts
+	heard := newRoom(r, limits, &endpoint)
+	heard.coverage = coverageOf(r)
+	if last := heard.run(t.Context()); last.State != StateEnded {
+		t.Fatalf("ended with %+v", last)
+	}
+	var pushed, last int64
+	var record *kuaishou.Coverage
+	for _, frame := range r.frames {
+		switch kind, _ := payloadType(frame.Data); {
+		case frame.Coverage != nil && frame.Coverage.ConnectedAt > 0:
+			record = frame.Coverage
+		case kind == kuaishou.PayloadType_SC_FEED_PUSH:
+			pushed = frame.ReceivedAt
+		case kind == kuaishou.PayloadType_SC_HEARTBEAT_ACK:
+			last = frame.ReceivedAt
+		}
+	}
+	if record == nil || record.LastFrameAt != pushed || last <= pushed || record.EndedAt < last {
+		t.Errorf("%+v, with the push at %d and the last answer at %d", record, pushed, last)
+	}
+}
+
+// Where too many sockets are silent, their rooms do not take the calls from others.
+func TestSessionsThatAreSilentTogetherAskLittle(t *testing.T) {
+	limits := probing()
+	c := newConnector(KuaishouURL, defaultUserAgent, limits)
+	release, asked := make(chan struct{}), make(chan struct{}, 2*maxProbing)
+	var probes []*probe
+	for range 2 * maxProbing {
+		p := &probe{answers: make(chan Resolution, 1)}
+		p.ask = func(context.Context) (Resolution, error) {
+			asked <- struct{}{}
+			<-release
+			return Resolution{State: StateOffline}, nil
+		}
+		p.heardAt.Store(time.Now().Add(-time.Hour).UnixMilli())
+		probes = append(probes, p)
+		if wait := p.look(t.Context(), c); wait <= 0 {
+			t.Errorf("to be asked again after %v", wait)
+		}
+	}
+	close(release)
+	for _, p := range probes {
+		p.asking.Wait()
+	}
+	if len(asked) != maxProbing || len(c.probing) != 0 {
+		t.Errorf("%d look-ups, %d still count", len(asked), len(c.probing))
+	}
+	probes[2*maxProbing-1].look(t.Context(), c)
+	probes[2*maxProbing-1].asking.Wait()
+	if len(asked) != maxProbing+1 {
+		t.Error("one that came too late is not asked later")
 	}
 }

@@ -30,3 +30,10 @@ SELECT
 FROM coverage FINAL
 COMMENT 'Each attempt of the table coverage as a span of time in which the room was heard, or a point in time. What the views gaps and coverage_by_live are made of.'
 -- +goose StatementEnd
+
+-- A connection that only answered heartbeats was not heard.
+-- +goose StatementBegin
+ALTER TABLE coverage
+    MODIFY COLUMN last_frame_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When the last frame came, heartbeats'' answers included but where we hung up because nothing else came; NULL: none.' CODEC(ZSTD(1)),
+    MODIFY COLUMN cause LowCardinality(String) COMMENT 'Why it ended: dial, no_ack, silent (nothing came, or nothing but heartbeats'' answers), too_big, closed, write, rejected, mute (only counters came), append (frames could not be kept), refused (the look-up), recalled (a socket takes over from recalling), unwanted (a person wants the room no more), lease_lost, handed_over, spool_full, stopping or left.' CODEC(ZSTD(1))
+-- +goose StatementEnd
