@@ -153,7 +153,7 @@ func (r *room) learn(ctx context.Context, began time.Time, found Resolution) (Re
 		if r.at.Token != "" && r.badTokens == 0 && r.refusals == 0 {
 			r.refusals++
 			r.askAnew = false
-			r.trouble = "connecting with the endpoint known; the look-up was refused: " + found.Reason
+			r.trouble = joinReason("connecting with the endpoint known; the look-up was refused: "+found.Reason, r.trouble)
 			return Report{}, false
 		}
 	}

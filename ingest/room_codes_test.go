@@ -143,10 +143,10 @@ func TestRoomKeepsAnEndpointWhenTheLookUpIsRefused(t *testing.T) {
 	}
 	shown := false
 	for _, report := range r.reports {
-		shown = shown || strings.Contains(report.Reason, "captcha, please")
+		shown = shown || strings.Contains(report.Reason, "captcha, please (connecting again: ")
 	}
 	if !shown {
-		t.Error("the refusal is not visible")
+		t.Error("the refusal is not visible, or not what it was asked for")
 	}
 
 	r = &recorder{answers: []Resolution{{State: StateCaptcha, Code: 400002, Reason: "captcha, please", RetryAfter: time.Hour}}}
