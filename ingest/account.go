@@ -31,10 +31,11 @@ type account struct {
 
 	// Guarded by accounts.mu.
 	health     health
-	noSocket   time.Time // until when websocketinfo is not asked
-	socketFast int       // how often in a row it was 请求过快, while pages were shown
-	since      time.Time // when it was read
-	gone       bool      // the operator took it out, or changed it
+	noSocket   time.Time      // until when websocketinfo is not asked
+	socketFast int            // how often in a row it was 请求过快, while pages were shown
+	doubts     map[string]int // by kind of call: how often in a row it was answered as if a login or a captcha was wanted
+	since      time.Time      // when it was read
+	gone       bool           // the operator took it out, or changed it
 	calls      uint64
 	refusals   uint64
 }
@@ -46,7 +47,7 @@ func newAccount(spec accountSpec, host *url.URL, base http.RoundTripper, exit *e
 	if err != nil {
 		return nil, err
 	}
-	a := &account{spec: spec, jar: jar, loggedIn: loggedIn, proxy: spec.exitProxy(), transport: base, exit: exit, since: time.Now()}
+	a := &account{spec: spec, jar: jar, loggedIn: loggedIn, proxy: spec.exitProxy(), transport: base, exit: exit, since: time.Now(), doubts: make(map[string]int)}
 	if a.proxy != nil {
 		a.transport = proxied(base, a.proxy)
 	}

@@ -18,7 +18,7 @@ type accountsTender struct {
 	lives  *Lives
 	logger *slog.Logger
 
-	reconsider bool            // rooms are to be made due
+	reconsider int             // how often rooms are yet to be made due
 	told       []AccountStatus // what was written last
 	toldAt     time.Time
 }
@@ -47,13 +47,15 @@ func (t *accountsTender) run(ctx, working context.Context) {
 // tend looks at the accounts once.
 func (t *accountsTender) tend(ctx context.Context) error {
 	t.client.accounts.look()
-	t.reconsider = t.client.accounts.takeFresh() || t.reconsider
-	if t.reconsider {
+	if t.client.accounts.takeFresh() {
+		t.reconsider = 2 // the last refusals of the old ones may still be on their way to the table
+	}
+	if t.reconsider > 0 {
 		rooms, err := t.lives.Reconsider(ctx)
 		if err != nil {
 			return err
 		}
-		t.reconsider = false
+		t.reconsider--
 		t.logger.Info("the accounts were changed; rooms that were refused are looked up again", "rooms", rooms)
 	}
 	return t.tell(ctx, t.client.accounts.statuses())

@@ -39,6 +39,7 @@ type line struct {
 
 	next    time.Time // guarded by budget.mu
 	waiting waiters   // guarded by budget.mu
+	closed  bool      // guarded by budget.mu: nobody is served here any more
 }
 
 // waiter is one call that waits.
@@ -83,17 +84,20 @@ func (b *budget) part(interval time.Duration) time.Duration {
 	return time.Duration(max(1, b.parts)) * interval
 }
 
-// close takes the line out and sends away those who wait in it.
+// close takes the line out and sends away those who wait in it, and those who
+// come yet: a look-up chooses its account before it comes for a turn, and comes
+// for several.
 func (l *line) close() {
-	l.sendAway()
 	b := l.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	l.closed = true
+	l.empty()
 	b.lines = slices.DeleteFunc(b.lines, func(other *line) bool { return other == l })
 }
 
-// wait returns true when it is the caller's turn, and false when ctx is done or
-// the line is sent away. A caller that gives up leaves its turn to the next.
+// wait returns true when it is the caller's turn, and false when ctx is done,
+// the line is sent away or closed. A caller that gives up leaves its turn to the next.
 func (l *line) wait(ctx context.Context, deadline time.Time) bool {
 	if ctx.Err() != nil {
 		return false
@@ -101,6 +105,10 @@ func (l *line) wait(ctx context.Context, deadline time.Time) bool {
 	b := l.budget
 	w := &waiter{deadline: deadline, patience: time.Until(deadline).Round(time.Second), turn: make(chan bool, 1)}
 	b.mu.Lock()
+	if l.closed {
+		b.mu.Unlock()
+		return false
+	}
 	b.asked++
 	w.number = b.asked
 	heap.Push(&l.waiting, w)
@@ -125,6 +133,11 @@ func (l *line) wait(ctx context.Context, deadline time.Time) bool {
 func (l *line) sendAway() {
 	l.budget.mu.Lock()
 	defer l.budget.mu.Unlock()
+	l.empty()
+}
+
+// empty is sendAway for a caller that holds mu.
+func (l *line) empty() {
 	for len(l.waiting) > 0 {
 		heap.Pop(&l.waiting).(*waiter).turn <- false
 	}

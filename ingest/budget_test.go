@@ -166,6 +166,9 @@ func TestBudgetSendsAway(t *testing.T) {
 		synctest.Wait()
 		l.close()
 		asking.Wait()
+		if l.wait(t.Context(), time.Now()) {
+			t.Error("a turn for a caller that came when the line was closed")
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if other.wait(ctx, time.Now()) {

@@ -47,6 +47,7 @@ type attempt struct {
 	retryAfter time.Duration // what Kuaishou asked to wait, or 0
 	status     int           // the HTTP status of a refusal, or 0
 	known      bool          // it was not made: what would be answered is known
+	weak       bool          // as Resolution has it
 	// rests: a call was not made because the account or its exit must not be
 	// used, or it did not get through the proxy.
 	rests bool
@@ -273,7 +274,7 @@ func (c caller) judged(state State) {
 		return // that says nothing of the account
 	}
 	c.client.accounts.judged(c.account, trouble{
-		state: state, reason: c.attempt.reason(state), call: c.attempt.call, retryAfter: c.attempt.retryAfter,
+		state: state, reason: c.attempt.reason(state), call: c.attempt.call, retryAfter: c.attempt.retryAfter, weak: c.attempt.weak,
 	})
 }
 

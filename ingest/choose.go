@@ -12,6 +12,10 @@ import (
 // ones after refusals.
 const maxTries = 3
 
+// maxDoubts is how many answers in a row that only look like a refusal of the
+// account are taken for one, of one kind of call.
+const maxDoubts = 3
+
 // uneven is by how many calls the queue of an exit may be longer than the
 // shortest before its rooms go to other accounts.
 const uneven = 10
@@ -54,10 +58,12 @@ func (s *accounts) heaviest(liveID string, fit func(*account) bool) *account {
 }
 
 // excluded says whether an account was tried, or another behind its exit: what
-// was refused is not asked again at once from the same address.
+// was refused is not asked again at once from the same address. One that the
+// operator has replaced meanwhile speaks for nobody but itself. The caller holds
+// accounts.mu.
 func excluded(a *account, tried []*account) bool {
 	for _, t := range tried {
-		if t == a || t.exit == a.exit {
+		if t == a || t.exit == a.exit && !t.gone {
 			return true
 		}
 	}
@@ -69,6 +75,11 @@ func (s *accounts) judged(a *account, t trouble) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
+	if t.weak && (t.state == StateCaptcha || t.state == StateLoginRequired && a.loggedIn) {
+		a.doubt(now, t)
+		s.refused(a, t)
+		return
+	}
 	switch t.state {
 	case StateRateLimited:
 		if a.socketAlone(now, t.call) {
@@ -91,11 +102,22 @@ func (s *accounts) judged(a *account, t trouble) {
 		s.refused(a, t)
 	case StateUnreachable:
 	default:
+		delete(a.doubts, t.call)
 		if t.call == socketCall {
 			a.socketFast = 0
 		}
 		a.health.didWell(now, t.call)
 		a.exit.health.didWell(now, t.call)
+	}
+}
+
+// doubt notes an answer that looks like a refusal of the account. Several in a row
+// are one; as they may yet be about something else, such as the rooms, it is tried
+// again after a while. The caller holds accounts.mu.
+func (a *account) doubt(now time.Time, t trouble) {
+	if a.doubts[t.call]++; a.doubts[t.call] >= maxDoubts {
+		delete(a.doubts, t.call)
+		a.health.takeOut(now, now.Add(maxRest), t)
 	}
 }
 
@@ -162,6 +184,13 @@ func (s *accounts) canCall(a *account) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return a.usable(time.Now())
+}
+
+// replaced says whether the operator took the account out, or changed it.
+func (s *accounts) replaced(a *account) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return a.gone
 }
 
 // exitIsWell says whether calls may be made from the account's exit now, with

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -38,6 +39,11 @@ type timing struct {
 	// looked up anew; a way in that was found less than stale ago is trusted.
 	mute  time.Duration
 	stale time.Duration
+	// probe is for how long a socket may answer heartbeats and bring nothing else
+	// before it is asked whether its broadcast is still on air; then less and less
+	// often, down to once in probeMost.
+	probe     time.Duration
+	probeMost time.Duration
 
 	// recall is the least time between two polls of the history of comments. A way
 	// to hear more is looked for after betterFrom, then less and less often down to
@@ -64,6 +70,8 @@ func defaultTiming() timing {
 		stable:        time.Minute,
 		mute:          5 * time.Minute,
 		stale:         30 * time.Minute,
+		probe:         3 * time.Minute,
+		probeMost:     30 * time.Minute,
 		recall:        3 * time.Second,
 		betterFrom:    30 * time.Second,
 		betterTo:      5 * time.Minute,
@@ -93,25 +101,29 @@ const (
 	// keptBuffer bounds the buffers that are used again, so that one large
 	// message does not hold its memory for ever.
 	keptBuffer = 64 << 10
+	// maxProbing is how many rooms are looked up at the same time because their
+	// sockets are silent. Where thousands are, the calls are wanted for others.
+	maxProbing = 10
 )
 
 // connector opens sockets. All rooms of a process share one, and with it the
 // buffers, so that a room that is quiet holds little more than its socket.
 type connector struct {
 	dialer  websocket.Dialer
-	origin  string
+	header  http.Header // of handshakes
 	timing  timing
 	dials   *dialLimit
-	buffers sync.Pool // of *bytes.Buffer
+	probing chan struct{} // has one for each look-up because of silence
+	buffers sync.Pool     // of *bytes.Buffer
 }
 
 // newConnector returns a connector whose sockets say that they come from pages
-// of origin, such as KuaishouURL.
+// of origin, such as KuaishouURL, and from the browser that was shown them.
 //
 // permessage-deflate, which browsers offer, is not: the server compresses large
 // payloads itself, and the read limit counts bytes as they arrive, so that it
 // would not bound what they inflate to.
-func newConnector(origin string, timing timing) *connector {
+func newConnector(origin, userAgent string, timing timing) *connector {
 	return &connector{
 		dialer: websocket.Dialer{
 			Proxy:            http.ProxyFromEnvironment,
@@ -121,9 +133,10 @@ func newConnector(origin string, timing timing) *connector {
 			WriteBufferSize:  1024,
 			WriteBufferPool:  new(sync.Pool),
 		},
-		origin:  origin,
+		header:  http.Header{"Origin": {origin}, "User-Agent": {userAgent}},
 		timing:  timing,
 		dials:   newDialLimit(),
+		probing: make(chan struct{}, maxProbing),
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}
 }
@@ -140,15 +153,31 @@ func (c *connector) dial(ctx context.Context, address string, proxy *url.URL) (*
 		return nil, fmt.Errorf("connecting to %s: %w", u.Host, err)
 	}
 	defer done()
-	dialer := &c.dialer
-	if proxy != nil {
-		dialer = byProxy(c.dialer, proxy)
-	}
-	conn, response, err := dialer.DialContext(ctx, address, http.Header{"Origin": {c.origin}})
-	if err != nil {
-		if response != nil {
-			return nil, fmt.Errorf("connecting to %s: refused with HTTP status %d", u.Host, response.StatusCode)
+	// The library lets a handshake go on when ctx is done: the connection under it
+	// is closed.
+	dialer, interrupted := c.dialer, func() bool { return false }
+	dialer.NetDialContext = func(dialing context.Context, network, address string) (net.Conn, error) {
+		conn, err := c.dialer.NetDialContext(dialing, network, address)
+		if err == nil {
+			stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // nobody waits for its error
+			interrupted = func() bool { return !stop() }
 		}
+		return conn, err
+	}
+	if proxy != nil {
+		dialer = byProxy(dialer, proxy)
+	}
+	conn, response, err := dialer.DialContext(ctx, address, c.header)
+	if interrupted() && err == nil {
+		_ = conn.Close() // it is closed already
+		err = ctx.Err()
+	}
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return nil, fmt.Errorf("connecting to %s: %w", u.Host, ctx.Err())
+	case err != nil && response != nil:
+		return nil, fmt.Errorf("connecting to %s: refused with HTTP status %d", u.Host, response.StatusCode)
+	case err != nil:
 		return nil, fmt.Errorf("connecting to %s: %w", u.Host, withoutURL(err))
 	}
 	conn.SetReadLimit(maxMessage)

@@ -47,7 +47,7 @@ type crowdOptions struct {
 
 // newCrowd has rooms on air watched.
 func newCrowd(t *testing.T, o crowdOptions) *crowd {
-	sim, err := simulator.Start(t.Context(), simulator.Options{Seed: 7, Rate: 0.1, PushEvery: 5 * time.Second, MinReconnect: time.Millisecond, MaxReconnect: 20 * time.Millisecond, Trace: true})
+	sim, err := simulator.Start(t.Context(), simulator.Options{Seed: 7, Rate: 0.1, PushEvery: 5 * time.Second, MinReconnect: time.Millisecond, MaxReconnect: 20 * time.Millisecond, Trace: true, Strict: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func newCrowd(t *testing.T, o crowdOptions) *crowd {
 			t.Error(err)
 		}
 	})
-	sockets, metrics := newConnector(client.origin(), o.limits), NewMetrics(prometheus.NewRegistry())
+	sockets, metrics := newConnector(client.origin(), client.userAgent, o.limits), NewMetrics(prometheus.NewRegistry())
 	if o.dialAtOnce {
 		sockets.dials.every = 0
 	}

@@ -13,7 +13,7 @@ import (
 // byProxy is a dialer like d whose sockets go out by proxy: http, https, socks5
 // or socks5h. The library knows http and socks5, which there leaves names to the
 // proxy as socks5h does.
-func byProxy(d websocket.Dialer, proxy *url.URL) *websocket.Dialer {
+func byProxy(d websocket.Dialer, proxy *url.URL) websocket.Dialer {
 	known := *proxy
 	known.Host = proxyHost(proxy)
 	switch proxy.Scheme {
@@ -24,7 +24,7 @@ func byProxy(d websocket.Dialer, proxy *url.URL) *websocket.Dialer {
 		d.NetDialContext = secured(d.NetDialContext, proxy, d.TLSClientConfig)
 	}
 	d.Proxy = http.ProxyURL(&known)
-	return &d
+	return d
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)

@@ -32,7 +32,7 @@ func Follow(ctx context.Context, o FollowOptions) (Report, error) {
 	shown := &shownFrames{recorder: o.Recorder, show: o.Rows, decoder: NewDecoder(nil)}
 	heard := room{
 		liveID: o.LiveID, resolver: o.Client, frames: &oneByOne{frames: shown},
-		connector: newConnector(o.Client.origin(), defaultTiming()), retry: o.Client.retry,
+		connector: newConnector(o.Client.origin(), o.Client.userAgent, defaultTiming()), retry: o.Client.retry,
 		report: o.State, metrics: NewMetrics(prometheus.NewRegistry()), logger: o.Logger,
 	}
 	last := heard.run(ctx)

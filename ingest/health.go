@@ -76,4 +76,5 @@ type trouble struct {
 	reason     string
 	call       string
 	retryAfter time.Duration // what Kuaishou asked for, or 0
+	weak       bool          // as Resolution has it
 }

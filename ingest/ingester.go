@@ -90,7 +90,7 @@ func NewIngester(o Options) *Ingester {
 	i := &Ingester{
 		o:        o,
 		frames:   newSpooledFrames(o.Spool),
-		sockets:  newConnector(o.Client.origin(), defaultTiming()),
+		sockets:  newConnector(o.Client.origin(), o.Client.userAgent, defaultTiming()),
 		metrics:  NewMetrics(o.Registerer),
 		wake:     make(chan struct{}, 1),
 		ended:    make(chan *holding, o.MaxRooms), // so that none waits for a Run that has returned

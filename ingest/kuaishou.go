@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -105,6 +106,9 @@ type Resolution struct {
 	// did not answer as it should.
 	broadcast string
 	down      bool
+	// weak: the refusal was not said in so many words, and may be about something
+	// else. One such answer is not held against the account.
+	weak bool
 }
 
 // LogValue hides the token and the proxy.
@@ -201,7 +205,9 @@ func (c *Client) Resolve(ctx context.Context, liveID string, within time.Duratio
 	for _, ask := range []func() (Resolution, error){
 		func() (Resolution, error) { return c.commanded(ctx, liveID, c.resolvers[0] == ViaEndpoint) },
 		func() (Resolution, error) { return c.ask(ctx, liveID, within) },
-		func() (Resolution, error) { return c.commanded(ctx, liveID, c.resolvers[0] != ViaEndpoint) },
+		func() (Resolution, error) {
+			return c.commanded(ctx, liveID, slices.Contains(c.resolvers[1:], ViaEndpoint))
+		},
 	} {
 		found, err := ask()
 		switch {

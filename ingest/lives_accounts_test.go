@@ -151,8 +151,19 @@ func TestAccountsThatComeBackBringTheirRooms(t *testing.T) {
 	if err := tender.tend(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	due := claim(t, l, 1)
+	if len(due) != 1 {
+		t.Fatal("the room still waits")
+	}
+	// A room that was refused with the old account, and said so a moment later.
+	if err := l.Release(t.Context(), due[0].ID, due[0].Epoch, Report{State: StateCaptcha, RetryAfter: 30 * time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	if err := tender.tend(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if due := claim(t, l, 1); len(due) != 1 {
-		t.Error("the room still waits")
+		t.Error("the room that was refused late still waits")
 	}
 	if list, _, err := l.Accounts(t.Context()); err != nil || len(list) != 1 || list[0].State != accountOK {
 		t.Errorf("%+v, %v", list, err)

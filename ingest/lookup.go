@@ -19,7 +19,7 @@ func (c caller) page(ctx context.Context, liveID string) (Resolution, time.Durat
 	info, err := parsePage(page.body)
 	switch {
 	case err != nil && page.elsewhere != "":
-		return Resolution{State: StateLoginRequired, Reason: fmt.Sprintf(
+		return Resolution{State: StateLoginRequired, weak: true, Reason: fmt.Sprintf(
 			"Kuaishou sends to %s instead of showing the room; log in with a browser and supply its cookie", page.elsewhere)}, 0
 	case err != nil:
 		return unread("the room page cannot be read", err)
@@ -99,8 +99,10 @@ func refuse(found Resolution, state State, code int, reason string) Resolution {
 
 // noSocket is the answer to those who may know that a room is live, and no more.
 func noSocket(found Resolution) Resolution {
-	return refuse(found, StateLoginRequired, 0, "Kuaishou names no socket for the room, as it does to those not logged in; "+
+	refused := refuse(found, StateLoginRequired, 0, "Kuaishou names no socket for the room, as it does to those not logged in; "+
 		"supply a logged-in cookie (with kuaishou.live.web_st) or the room's endpoint")
+	refused.weak = true
+	return refused
 }
 
 // unusable is an endpoint that cannot be used as Kuaishou wrote it.
@@ -111,7 +113,7 @@ func unusable(found Resolution) (Resolution, time.Duration) {
 // unanswered is the Resolution for a call that brought nothing to read.
 func unanswered(err error) (Resolution, time.Duration) {
 	if refused, ok := errors.AsType[*refusal](err); ok {
-		return Resolution{State: refused.state, Reason: refused.Error(), down: true}, refused.retryAfter
+		return Resolution{State: refused.state, Reason: refused.Error(), down: true, weak: true}, refused.retryAfter
 	}
 	return Resolution{State: StateUnreachable, Reason: quotable(err.Error()), down: true}, 0
 }

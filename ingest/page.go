@@ -141,6 +141,7 @@ func (info roomInfo) judge(liveID string) Resolution {
 	}
 	live := info.living && info.liveStreamID != ""
 	if info.captcha && !live {
+		found.weak = info.authorID != "" // the room is shown all the same
 		return refuse(StateCaptcha, codeSliderCaptcha, StateCaptcha.Sentence())
 	}
 	switch {

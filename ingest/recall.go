@@ -57,6 +57,9 @@ func (c *Client) Recall(ctx context.Context, liveID, broadcast string, cursors m
 	if ctx.Err() != nil {
 		return History{}, fmt.Errorf("recalling comments of %s: %w", liveID, ctx.Err())
 	}
+	if errors.Is(err, errRests) && c.accounts.replaced(call.account) {
+		return c.Recall(ctx, liveID, broadcast, cursors, within) // by what is there instead
+	}
 	answer := History{Account: call.name()}
 	if err != nil {
 		refused, retryAfter := unanswered(err)

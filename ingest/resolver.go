@@ -83,6 +83,7 @@ func (c caller) room(ctx context.Context, liveID string) (Resolution, time.Durat
 		if found.State == StateNotFound && said.broadcast != "" {
 			found.State = StateUnreachable // of an author who was just seen
 		}
+		asking.attempt.weak = found.weak
 		asking.judged(found.State)
 		if found.State == StateRecall {
 			found.Reason = fmt.Sprintf("%s; %s", StateRecall.Sentence(), said.reason(-1))

@@ -221,6 +221,10 @@ func TestEndpointCommandLast(t *testing.T) {
 	if found.State != StateRateLimited || !strings.Contains(found.Reason, "endpoint says captcha") {
 		t.Errorf("%s (%s)", found.State, found.Reason)
 	}
+	client = s.client(t, ClientOptions{Resolvers: []string{ViaPage}, EndpointCommand: program(`echo '{"state":"captcha"}'`)})
+	if found := resolve(t, client); found.State != StateRateLimited || strings.Contains(found.Reason, "endpoint") {
+		t.Errorf("a program that is not among the resolvers was asked: %s (%s)", found.State, found.Reason)
+	}
 	if _, err := NewClient(ClientOptions{EndpointCommand: []string{"no-such-program"}}); err == nil {
 		t.Error("a program that is not there: no error")
 	}

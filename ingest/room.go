@@ -32,6 +32,10 @@ const lookUpEvery = 3
 // lostWithin is how soon a look-up is wanted while a broadcast goes unheard.
 const lostWithin = 5 * time.Second
 
+// probeWithin is how soon it is to be known whether a broadcast that has fallen
+// silent is still on air.
+const probeWithin = 30 * time.Second
+
 // room hears one claimed live, from look-up to the end of the broadcast. Its
 // run method is called once.
 type room struct {
@@ -55,7 +59,7 @@ type room struct {
 	proxy         *url.URL // that the socket goes out by; nil: no account's own
 	author, title string
 	connections   int           // tried so far for this broadcast
-	lastErrorCode int           // of the latest SC_ERROR
+	lastErrorCode int           // of the latest SC_ERROR since a session was stable
 	heard         bool          // let in at least once: its silence is an end
 	failures      int           // in a row: sessions that were not stable
 	untrusted     int           // of these, since a look-up
@@ -67,6 +71,7 @@ type room struct {
 	from, to      time.Duration // the server's window for a reconnect, 0 if not told
 	turnedAway    int           // connections in a row that were closed as soon as we had entered
 	muted         bool          // it was looked up anew because only counters came
+	stuck         bool          // it was entered anew because nothing came
 	doubt         string        // that they did, while nothing else has come
 	recalling     bool          // there is no socket: comments are recalled
 	history       *recalledHistory
@@ -112,7 +117,7 @@ func (r *room) run(ctx context.Context) Report {
 
 // lookUp learns the endpoint anew. It returns true when the room is over.
 func (r *room) lookUp(ctx context.Context) (Report, bool) {
-	r.tell(StateResolving, 0, StateResolving.Sentence())
+	r.tell(StateResolving, 0, joinReason(StateResolving.Sentence(), r.trouble))
 	began := time.Now()
 	within := r.within
 	if r.heard {
@@ -148,7 +153,7 @@ func (r *room) learn(ctx context.Context, began time.Time, found Resolution) (Re
 		if r.at.Token != "" && r.badTokens == 0 && r.refusals == 0 {
 			r.refusals++
 			r.askAnew = false
-			r.trouble = "connecting with the endpoint known; the look-up was refused: " + found.Reason
+			r.trouble = joinReason("connecting with the endpoint known; the look-up was refused: "+found.Reason, r.trouble)
 			return Report{}, false
 		}
 	}
@@ -161,7 +166,7 @@ func (r *room) learn(ctx context.Context, began time.Time, found Resolution) (Re
 // enterBy has the room be entered in the way that was found.
 func (r *room) enterBy(found Resolution) {
 	if found.Endpoint.LiveStreamID != r.at.LiveStreamID {
-		r.connections, r.lastErrorCode, r.muted, r.doubt = 0, 0, false, ""
+		r.connections, r.lastErrorCode, r.muted, r.stuck, r.doubt = 0, 0, false, false, ""
 	}
 	r.recalling = found.State == StateRecall
 	if r.recalling {
@@ -209,6 +214,8 @@ func (r *room) connect(ctx context.Context) (record *kuaishou.Frame, end ending)
 	if !r.muted && time.Since(r.found) >= r.connector.timing.stale {
 		s.mute = r.connector.timing.mute
 	}
+	s.probe.anew = !r.stuck
+	s.probe.ask = func(ctx context.Context) (Resolution, error) { return r.resolver.Resolve(ctx, r.liveID, probeWithin) }
 	s.frame.LiveId, s.frame.LiveStreamId = r.liveID, r.at.LiveStreamID
 	s.frame.SessionId, s.frame.Epoch = record.SessionId, r.epoch
 	return record, s.run(ctx, hello)
@@ -218,7 +225,7 @@ func (r *room) connect(ctx context.Context) (record *kuaishou.Frame, end ending)
 // says so and has set what to do next.
 func (r *room) judge(ctx context.Context, end ending) (Report, bool) {
 	if end.entered && end.lasted >= r.connector.timing.stable {
-		r.failures, r.untrusted, r.refusals, r.badTokens = 0, 0, 0, 0
+		r.failures, r.untrusted, r.refusals, r.badTokens, r.lastErrorCode = 0, 0, 0, 0, 0
 	}
 	if end.cause == causeAppend {
 		return r.last(StateFailed, 0, fmt.Sprintf("%s: %v", StateFailed.Sentence(), end.err)), true
@@ -234,6 +241,15 @@ func (r *room) judge(ctx context.Context, end ending) (Report, bool) {
 	}
 	if ctx.Err() != nil {
 		return r.last(StateStopped, 0, StateStopped.Sentence()), true
+	}
+	if end.found != nil {
+		if r.stuck = end.found.Endpoint.LiveStreamID == r.at.LiveStreamID; r.stuck {
+			r.doubt = "connected again, after this: " + reason
+		}
+		if last, over := r.learn(ctx, time.Now(), *end.found); over {
+			return last, true
+		}
+		r.untrusted = 0
 	}
 	r.failures++
 	r.untrusted++

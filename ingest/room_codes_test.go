@@ -143,10 +143,10 @@ func TestRoomKeepsAnEndpointWhenTheLookUpIsRefused(t *testing.T) {
 	}
 	shown := false
 	for _, report := range r.reports {
-		shown = shown || strings.Contains(report.Reason, "captcha, please")
+		shown = shown || strings.Contains(report.Reason, "captcha, please (connecting again: ")
 	}
 	if !shown {
-		t.Error("the refusal is not visible")
+		t.Error("the refusal is not visible, or not what it was asked for")
 	}
 
 	r = &recorder{answers: []Resolution{{State: StateCaptcha, Code: 400002, Reason: "captcha, please", RetryAfter: time.Hour}}}
@@ -196,14 +196,14 @@ func TestPauseDoubles(t *testing.T) {
 		1: {time.Second, 5 * time.Second}, 2: {2 * time.Second, 10 * time.Second},
 		4: {8 * time.Second, 40 * time.Second}, 50: {time.Minute, time.Minute},
 	} {
-		r := room{connector: newConnector(KuaishouURL, limits), failures: failures}
+		r := room{connector: newConnector(KuaishouURL, defaultUserAgent, limits), failures: failures}
 		for range 50 {
 			if wait := r.backoff(); wait < want[0] || wait > want[1] {
 				t.Errorf("%d failures: %v, want %v", failures, wait, want)
 			}
 		}
 	}
-	r := room{connector: newConnector(KuaishouURL, limits), failures: 1, from: 2 * time.Minute, to: 3 * time.Minute}
+	r := room{connector: newConnector(KuaishouURL, defaultUserAgent, limits), failures: 1, from: 2 * time.Minute, to: 3 * time.Minute}
 	if wait := r.backoff(); wait < 2*time.Minute || wait > 3*time.Minute {
 		t.Errorf("the server's window: %v, want 2 to 3 minutes", wait)
 	}

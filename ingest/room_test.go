@@ -183,6 +183,37 @@ func TestRoomReconnects(t *testing.T) {
 	}
 }
 
+// What failed before a connection that was good says nothing of the next one.
+func TestRoomForgetsItsErrorWhenStable(t *testing.T) {
+	var codes []uint32
+	begin := func(p *peer) {
+		codes = append(codes, p.entered().LastErrorCode)
+		p.ack(time.Minute)
+	}
+	busy := func(p *peer) {
+		begin(p)
+		p.fail(codeBusy, "")
+		p.closing()
+	}
+	cut := func(p *peer) {
+		begin(p)
+		time.Sleep(200 * time.Millisecond) // what is called stable here
+	}
+	s := serve(t, busy, cut, busy, begin, func(p *peer) {
+		begin(p)
+		p.fail(codeLiveEnded, "")
+		p.closing()
+	})
+	limits := quick()
+	limits.stable = 100 * time.Millisecond
+	endpoint := s.endpoint("/")
+	r := &recorder{answers: []Resolution{{State: StateLive, Endpoint: endpoint}}}
+	r.run(t, limits, &endpoint)
+	if diff := cmp.Diff([]uint32{0, codeBusy, 0, codeBusy, codeBusy}, codes); diff != "" {
+		t.Errorf("codes (-want +got)\n%s", diff)
+	}
+}
+
 func TestRoomNoticesSilence(t *testing.T) {
 	s := serve(t,
 		func(p *peer) { // half-open after the ack: takes heartbeats, answers none

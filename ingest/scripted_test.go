@@ -272,6 +272,7 @@ func quick() timing {
 	limits.ack = 5 * time.Second
 	limits.minHeartbeat = time.Millisecond
 	limits.recall, limits.betterFrom, limits.betterTo, limits.over = time.Millisecond, time.Hour, time.Hour, time.Hour
+	limits.probe, limits.probeMost = time.Hour, time.Hour
 	limits.reconnectFrom, limits.reconnectTo, limits.maxReconnect = time.Millisecond, 4*time.Millisecond, 10*time.Millisecond
 	return limits
 }
@@ -279,7 +280,7 @@ func quick() timing {
 func newRoom(r *recorder, limits timing, endpoint *Endpoint) *room {
 	return &room{
 		liveID: testLiveID, epoch: 42, endpoint: endpoint, resolver: r, frames: r,
-		connector: newConnector(KuaishouURL, limits), retry: DefaultRetryDelays(), report: r.report, metrics: r,
+		connector: newConnector(KuaishouURL, defaultUserAgent, limits), retry: DefaultRetryDelays(), report: r.report, metrics: r,
 		logger: slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }

@@ -36,7 +36,7 @@ type roomMetrics interface {
 const (
 	causeDial     = "dial"     // it could not be opened
 	causeNoAck    = "no_ack"   // the server did not answer to entering the room
-	causeSilent   = "silent"   // two and a half heartbeats without any message
+	causeSilent   = "silent"   // two and a half heartbeats without any message, or nothing but answers to them
 	causeTooBig   = "too_big"  // a message larger than maxMessage
 	causeClosed   = "closed"   // the server or the network closed it
 	causeWrite    = "write"    // a message could not be sent
@@ -58,6 +58,8 @@ type ending struct {
 	lasted  time.Duration
 	// The window for the next reconnect that the server named; 0 when it did not.
 	reconnectFrom, reconnectTo time.Duration
+	// found is the look-up that we hung up for; nil: none.
+	found *Resolution
 }
 
 // reason is the ending in a sentence; empty when we left.
@@ -104,6 +106,7 @@ type session struct {
 	quiet    quiet
 	mute     time.Duration // how long it may bring counters alone; 0: for ever
 	spoke    func()        // called once, when something else has come; nil: nobody asks
+	probe    probe
 }
 
 // run enters the room with hello and reads until the session is over; conn is
@@ -116,15 +119,18 @@ func (s *session) run(ctx context.Context, hello []byte) ending {
 	s.limit.conn = s.conn.NetConn()
 	s.patience = s.connector.timing.ack
 	s.beats, s.left = make(chan time.Duration), make(chan struct{})
+	s.probe.answers = make(chan Resolution, 1)
 	if err := s.send(hello); err != nil {
 		s.conn.Close() // nothing was received that its error could be about
 		return ending{cause: causeWrite, err: err}
 	}
 
 	over, failed := make(chan struct{}), make(chan error, 1)
+	asking, stopAsking := context.WithCancel(ctx)
+	defer s.probe.asking.Wait()
 	go func() {
 		defer close(s.left)
-		if err := s.write(ctx, over); err != nil {
+		if err := s.write(ctx, asking, over); err != nil {
 			failed <- err // before the reader is woken, which then finds it
 			// What the server sent before it closed is still to be read.
 			s.limit.last(s.connector.timing.end)
@@ -138,6 +144,7 @@ func (s *session) run(ctx context.Context, hello []byte) ending {
 		}
 	default:
 	}
+	stopAsking()
 	close(over)
 	// A courtesy: the session is over whether or not it is heard.
 	_ = s.conn.WriteControl(websocket.CloseMessage,
@@ -145,21 +152,34 @@ func (s *session) run(ctx context.Context, hello []byte) ending {
 	s.conn.Close()
 	<-s.left
 
-	if ctx.Err() != nil && s.ending.cause != causeAppend && s.ending.cause != causeRejected {
-		s.ending.cause, s.ending.err = causeLeft, nil
+	if s.ending.cause != causeAppend && s.ending.cause != causeRejected {
+		switch {
+		case ctx.Err() != nil:
+			s.ending.cause, s.ending.err = causeLeft, nil
+		case s.probe.found != nil:
+			s.ending.cause, s.ending.err, s.ending.found = causeSilent, s.probe.reason(s.frame.LiveStreamId), s.probe.found
+			s.record.Coverage.LastFrameAt = s.probe.about // that heartbeats were answered is no hearing
+		}
 	}
 	if !s.since.IsZero() {
+		// Of a silent end only what was before the silence speaks for the connection.
 		s.ending.entered, s.ending.lasted = true, time.Since(s.since)
+		if s.ending.cause == causeSilent {
+			s.ending.lasted = time.UnixMilli(s.record.Coverage.LastFrameAt).Sub(s.since)
+		}
 	}
 	return s.ending
 }
 
 // write sends heartbeats at the interval told by the reader, and the farewell.
-// It is the only goroutine that sends messages while the reader reads.
-func (s *session) write(ctx context.Context, over <-chan struct{}) error {
+// It is the only goroutine that sends messages while the reader reads. Asking is
+// done when nobody waits for answers about the broadcast any more.
+func (s *session) write(ctx, asking context.Context, over <-chan struct{}) error {
 	beat := time.NewTicker(s.connector.timing.maxHeartbeat)
 	beat.Stop() // until the server has let us in
 	defer beat.Stop()
+	silent := time.NewTimer(s.connector.timing.probe)
+	defer silent.Stop()
 	for {
 		var message []byte
 		var err error
@@ -170,11 +190,21 @@ func (s *session) write(ctx context.Context, over <-chan struct{}) error {
 		case interval := <-s.beats:
 			beat.Reset(interval)
 			continue
+		case <-silent.C:
+			silent.Reset(s.probe.look(asking, s.connector))
+			continue
+		case found := <-s.probe.answers:
+			if !s.probe.hangUp(found, s.frame.LiveStreamId) {
+				continue
+			}
+			leaving = true
 		case <-beat.C:
 			message, err = clientMessage(kuaishou.PayloadType_CS_HEARTBEAT,
 				&kuaishou.CSWebHeartbeat{Timestamp: uint64(time.Now().UnixMilli())})
 		case <-ctx.Done():
 			leaving = true
+		}
+		if leaving {
 			s.limit.last(s.connector.timing.leave)
 			message, err = clientMessage(kuaishou.PayloadType_CS_USER_EXIT,
 				&kuaishou.CSWebUserExit{Time: uint64(time.Now().UnixMilli())})
@@ -221,6 +251,7 @@ func (s *session) read() {
 		s.metrics.frame(t, len(data))
 		s.heard(t, len(data))
 		if ok {
+			s.probe.note(t, s.frame.ReceivedAt)
 			s.control(t, data)
 			s.listen(t, data)
 		}

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 )
 
 // ResolveShortLink asks what a short link stands for and returns its live ID.
@@ -24,15 +23,23 @@ func (c *Client) ResolveShortLink(ctx context.Context, link string) (string, err
 	if err != nil {
 		return "", fmt.Errorf("short link %q is not an address", quotable(link))
 	}
-	call, err := c.anyCaller(link)
-	if err != nil {
-		return "", fmt.Errorf("short link %s: %w", withoutQuery(link), err)
+	call, unwell := c.guestCaller(link, c.timeout)
+	if unwell != nil {
+		return "", fmt.Errorf("short link %s: %w", withoutQuery(link), &notAsked{*unwell})
 	}
+	call = call.asGuest()
 	for range maxRedirects {
 		if next.Host != c.base.Host && !isKuaishouHost(next.Hostname()) {
 			return "", fmt.Errorf("short link %s leads away from Kuaishou, to %s", withoutQuery(link), next.Host)
 		}
-		if next, err = call.location(ctx, next); err != nil {
+		next, err = call.location(ctx, next)
+		switch {
+		case errors.Is(err, errRests) && c.accounts.replaced(call.account):
+			return c.ResolveShortLink(ctx, link) // by what is there instead
+		case errors.Is(err, errRests):
+			refused := c.refused(link, Resolution{}, 0)
+			return "", fmt.Errorf("short link %s: %w", withoutQuery(link), &notAsked{refused})
+		case err != nil:
 			return "", fmt.Errorf("short link %s: %w", withoutQuery(link), err)
 		}
 		// A simulator's links lead to its own address.
@@ -46,15 +53,10 @@ func (c *Client) ResolveShortLink(ctx context.Context, link string) (string, err
 	return "", fmt.Errorf("short link %s leads to no live", withoutQuery(link))
 }
 
-// anyCaller makes calls that are about no room.
-func (c *Client) anyCaller(text string) (caller, error) {
-	c.accounts.look()
-	account := c.accounts.choose(text, nil)
-	if account == nil {
-		return caller{}, errors.New(c.accounts.refusal(text).Reason)
-	}
-	return caller{client: c, account: account, deadline: time.Now().Add(c.timeout), attempt: new(attempt)}, nil
-}
+// notAsked is why a link was not asked: it may not be now.
+type notAsked struct{ refused Resolution }
+
+func (e *notAsked) Error() string { return e.refused.Reason }
 
 // location returns where an address redirects to.
 func (c caller) location(ctx context.Context, from *url.URL) (*url.URL, error) {
@@ -134,6 +136,9 @@ func (c *Client) LiveIDOf(ctx context.Context, link string) (string, error) {
 func (c *Client) unresolved(ctx context.Context, err error) Report {
 	if ctx.Err() != nil {
 		return Report{State: StateStopped, Reason: StateStopped.Sentence()}
+	}
+	if unwell, ok := errors.AsType[*notAsked](err); ok {
+		return Report{State: unwell.refused.State, Reason: err.Error(), RetryAfter: unwell.refused.RetryAfter, Account: unwell.refused.Account}
 	}
 	// As seldom as a room off air: a link that is wrong stays so.
 	return Report{State: StateUnreachable, Reason: err.Error(), RetryAfter: c.retry.After(StateOffline)}

@@ -38,6 +38,28 @@ func TestShortLinkIsAskedOnce(t *testing.T) {
 	}
 }
 
+// A link is asked without cookies, and so whatever has become of the account; where
+// its address may not ask, that is what the room says of itself.
+func TestShortLinkWhileOthersAreRefused(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://live.kuaishou.com/u/"+testLiveID, http.StatusFound)
+	})
+	client := s.client(t, ClientOptions{Cookie: "a=" + secretCookie})
+	account := client.accounts.list[0]
+	client.accounts.judged(account, trouble{state: StateCaptcha, call: pageCall})
+	if liveID, err := client.LiveIDOf(t.Context(), s.URL+"/s/one"); err != nil || liveID != testLiveID {
+		t.Errorf("%q, %v", liveID, err)
+	}
+	client.accounts.judged(account, trouble{state: StateRateLimited, reason: "too fast", call: pageCall})
+	_, err := client.LiveIDOf(t.Context(), s.URL+"/s/two")
+	if err == nil || len(s.paths()) != 1 {
+		t.Fatalf("asked from an address that rests: %v, %v", s.paths(), err)
+	}
+	if last := client.unresolved(t.Context(), err); !last.State.aboutAccount() || last.RetryAfter <= 0 || !strings.Contains(last.Reason, "is not used until") {
+		t.Errorf("ended with %+v", last)
+	}
+}
+
 // A simulator's addresses are taken like Kuaishou's, by a client of it.
 func TestAddressesOfTheClientsOwnHost(t *testing.T) {
 	s := newSite(t, offline)

@@ -85,7 +85,7 @@ func newSimulatedWeek(t *testing.T) *simulatedWeek {
 // run is one process, which polls as an Ingester does, from now to until.
 func (w *simulatedWeek) run(t *testing.T, until time.Time) {
 	w.client = newWeekClient(t, w.site)
-	w.sockets = newConnector(KuaishouURL, defaultTiming())
+	w.sockets = newConnector(KuaishouURL, defaultUserAgent, defaultTiming())
 	w.sockets.dialer.NetDialContext = w.site.dial
 	ctx, stop := context.WithCancel(t.Context())
 	var held sync.WaitGroup

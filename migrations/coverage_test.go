@@ -18,6 +18,7 @@ type attempt struct {
 	state, cause, worker          string
 	stream                        string // "a" when empty
 	via                           string
+	code                          int
 }
 
 // gap is a row of the view gaps, in the same seconds; to is 0 while it lasts.
@@ -141,6 +142,29 @@ func TestGaps(t *testing.T) {
 			heard: 1090, share: 1090.0 / 1120,
 		},
 		{
+			name: "kicked out, and refused until it is off air",
+			attempts: []attempt{
+				{began: 10, connected: 10, last: 100, ended: 100, state: "banned", cause: "rejected", code: 606},
+				{began: 130, ended: 130, state: "banned", cause: "refused", code: 69101},
+				{began: 190, ended: 190, state: "offline", cause: "refused", code: 671},
+			},
+			want:  []gap{{100, 130, "rejected", "banned", "known"}, {130, 190, "refused", "banned", "known"}},
+			heard: 90, share: 0.5,
+		},
+		{
+			name: "refused by region before anything was known",
+			attempts: []attempt{
+				{began: 10, ended: 10, state: "banned", cause: "refused", code: 67606},
+				{began: 500, ended: 500, state: "offline", cause: "refused"},
+			},
+			want: []gap{{10, 500, "refused", "banned", "unknown"}}, share: -1,
+		},
+		{
+			name:     "the author was banned: nobody is on air",
+			attempts: []attempt{{began: 10, connected: 10, last: 100, ended: 100, state: "banned", cause: "rejected", code: 677}},
+			heard:    90, share: 1,
+		},
+		{
 			name: "recalled until a socket takes over, and in part beside another's",
 			attempts: []attempt{
 				{began: 10, connected: 10, last: 109, ended: 110, state: "connecting", cause: "recalled", via: "recall"},
@@ -170,9 +194,9 @@ func TestGaps(t *testing.T) {
 					written     int
 					state       string
 				}{{at(a.connected), nil, a.began, "live"}, {at(a.last), at(a.ended), written, a.state}} {
-					err := conn.Exec(t.Context(), `INSERT INTO coverage (live_id, live_stream_id, event_time, event_id, received_at, worker, connected_at, last_frame_at, ended_at, state, cause, via, frames)
-						VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
-						live, "a"+a.stream, at(a.began), uint64(i+1), at(r.written), a.worker, at(a.connected), r.last, r.ended, r.state, a.cause, a.via)
+					err := conn.Exec(t.Context(), `INSERT INTO coverage (live_id, live_stream_id, event_time, event_id, received_at, worker, connected_at, last_frame_at, ended_at, state, cause, via, code, frames)
+						VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+						live, "a"+a.stream, at(a.began), uint64(i+1), at(r.written), a.worker, at(a.connected), r.last, r.ended, r.state, a.cause, a.via, int32(a.code))
 					if err != nil {
 						t.Fatal(err)
 					}

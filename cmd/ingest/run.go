@@ -25,9 +25,9 @@ type kuaishouFlags struct {
 	CookieFile      string        `help:"Instead, for one account: file with the cookies of your own browser: a Cookie header line, or cookies.txt. Reread when it changes." type:"path" placeholder:"FILE" xor:"accounts"`
 	Resolvers       []string      `help:"Ways to learn how a room is entered, in the order in which they are tried." default:"endpoint,page,livedetail,byuser,recall" placeholder:"NAME"`
 	MobileURL       string        `name:"mobile-url" help:"Where the resolver byuser and the list of all gifts are; default: Kuaishou's mobile pages, or --kuaishou-url if that is another." placeholder:"URL"`
-	EndpointCommand string        `help:"Program, with arguments, that is given a live ID and prints how its room is entered; see docs/kuaishou.md. It is run without a shell; quotes keep spaces together." placeholder:"COMMAND" secret:""`
+	EndpointCommand string        `help:"Program, with arguments, that is given a live ID and prints how its room is entered, at the place of endpoint among the resolvers; see docs/kuaishou.md. It is run without a shell; quotes keep spaces together." placeholder:"COMMAND" secret:""`
 	EndpointTimeout time.Duration `help:"How long that program may take." default:"15s"`
-	PageInterval    time.Duration `help:"Least time between two calls from one address, for all rooms and accounts together; below 0: none. Faster gets an address refused." default:"1s"`
+	PageInterval    time.Duration `help:"Least time between the starts of two HTTP calls to Kuaishou from one address, whatever they ask (pages, their redirects, websocketinfo, comments that are recalled, gifts), for all rooms, accounts and workers behind it; sockets are not counted. Below 0: none. Faster gets an address refused." default:"1s"`
 	ExitName        string        `help:"Name of the address that calls without a proxy come from. Workers of the same name, wherever they run, divide what may be asked from it. Default: host name." placeholder:"NAME"`
 }
 

@@ -47,6 +47,10 @@ type conn struct {
 }
 
 func (s *Simulator) acceptSocket(w http.ResponseWriter, r *http.Request, address *room, first bool) {
+	if s.options.Strict && !s.fromBrowser(r) {
+		http.Error(w, "not from a page of the site", http.StatusForbidden)
+		return
+	}
 	socket, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return // Upgrade has answered

@@ -45,6 +45,10 @@ type Options struct {
 	// AnyEntry takes a token of byUser also when it is entered like the web's, and
 	// the reverse. Whether Kuaishou does is not known.
 	AnyEntry bool
+	// Strict refuses what the site's own pages would not send: a handshake without
+	// their Origin or a browser's User-Agent, websocketinfo without caver and byUser
+	// without all of its parameters. Whether Kuaishou does is not known.
+	Strict bool
 	// Trace keeps what happens on sockets; see Simulator.Trace.
 	Trace bool
 	// Confirm makes clients confirm what they read, so that the ledger can tell

@@ -98,7 +98,8 @@ func (s *Simulator) byStream(r *http.Request, call, streamID string) (*room, ver
 	if truth == CodeOK && room.state().LiveStreamID != streamID {
 		truth = CodeEnded
 	}
-	return room, s.judge(r, call, room.liveID, room, truth)
+	complete := call != CallWebsocketInfo || r.FormValue("caver") == "2"
+	return room, s.judge(r, call, room.liveID, room, s.strictly(complete, truth))
 }
 
 func (s *Simulator) serveRecall(w http.ResponseWriter, r *http.Request) {
@@ -135,15 +136,13 @@ func (s *Simulator) serveStatus(w http.ResponseWriter, r *http.Request) {
 
 // serveByUser is the mobile share page's call: everything in one answer.
 func (s *Simulator) serveByUser(w http.ResponseWriter, r *http.Request) {
-	var request struct {
-		EID string `json:"eid"`
-	}
+	var request byUserRequest
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxMessage)).Decode(&request); err != nil {
 		s.judge(r, CallByUser, "", nil, CodeBadParameter).writeJSON(w, r, object{"result": CodeBadParameter})
 		return
 	}
 	room := s.room(request.EID)
-	v := s.judge(r, CallByUser, request.EID, room, room.truth())
+	v := s.judge(r, CallByUser, request.EID, room, s.strictly(request.complete(r), room.truth()))
 	switch v.code {
 	case CodeOK:
 		fields := object{
