@@ -25,7 +25,7 @@ func (r *recorder) runCovered(t *testing.T, log *coverageLog, endpoint *Endpoint
 	room.coverage = log
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
-	return room.run(ctx)
+	return *room.run(ctx)
 }
 
 // said is what a test compares of a record.

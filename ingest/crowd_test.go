@@ -89,7 +89,7 @@ func newCrowd(t *testing.T, o crowdOptions) *crowd {
 					liveID: liveID, within: time.Minute, resolver: client, frames: noFrames{}, connector: sockets, retry: retry,
 					report: func(r Report) { c.note(liveID, r) }, metrics: metrics, logger: client.logger,
 				}
-				last := heard.run(ctx)
+				last := *heard.run(ctx)
 				c.note(liveID, last)
 				c.end(liveID, last)
 				sleep(ctx, min(last.RetryAfter, pause))

@@ -36,7 +36,7 @@ func Follow(ctx context.Context, o FollowOptions) (Report, error) {
 		report: o.State, metrics: NewMetrics(prometheus.NewRegistry()), logger: o.Logger,
 	}
 	last := heard.run(ctx)
-	return last, shown.err
+	return *last, shown.err
 }
 
 // shownFrames decodes frames at once, for one room that somebody looks at.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // releaseTimeout bounds giving back one room, also while the worker stops.
@@ -80,74 +82,107 @@ func (i *Ingester) open(h *holding, trustedUntil time.Time) {
 
 // hold runs the room until it is over and gives the row back.
 func (i *Ingester) hold(ctx context.Context, h *holding) {
-	live := h.live
-	logger := i.o.Logger.With("live", live.Text)
-	current := i.metrics.rooms.WithLabelValues(string(StateQueued))
-	current.Inc()
-	unheard := false
-	report := func(r Report) {
-		if now := r.LiveStreamID != "" && r.State != StateLive && r.State != StateRecall; now != unheard {
-			unheard = now
-			i.metrics.countUnheard(now)
-		}
-		current.Dec()
-		current = i.metrics.rooms.WithLabelValues(string(r.State))
-		current.Inc()
-		h.state.Store(&r.State)
-		i.changes.add(StateChange{ID: live.ID, Epoch: live.Epoch, Report: r})
-		if r.State == StateLive && !h.entered.Swap(true) && h.successor {
-			i.wakeUp() // to take over
-		}
-		logger.Debug("room", "state", r.State, "reason", r.Reason, "code", r.Code)
-	}
-	last := live.Habits.planned(i.hear(ctx, live, report, logger), time.Now(), i.o.Client.retry)
-	if unheard {
-		i.metrics.countUnheard(false)
-	}
-	current.Dec()
-	if last.State == StateStopped {
-		last.Reason = context.Cause(ctx).Error()
-	}
-	level := slog.LevelInfo
-	if last.State == StateStopped {
-		level = slog.LevelDebug // because of us; thousands at once when the worker stops
-	}
-	logger.Log(ctx, level, "room left", "state", last.State, "reason", last.Reason, "code", last.Code, "again_in", last.RetryAfter)
-	i.changes.drop(live.ID)
-	// The row is given back also when the room was told to stop.
-	releasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
-	defer cancel()
-	if err := i.o.Lives.Release(releasing, live.ID, live.Epoch, last); err != nil {
-		logger.Warn("the row could not be given back; its lease ends by itself", "err", err)
-		i.doubt()
-	}
+	t := i.teller(h)
+	i.giveBack(ctx, t, i.hear(ctx, t))
 }
 
 // hear runs the room of a row.
-func (i *Ingester) hear(ctx context.Context, live Live, report func(Report), logger *slog.Logger) Report {
+func (i *Ingester) hear(ctx context.Context, t *teller) (last *Report) {
+	heard, last := i.roomOf(ctx, t)
+	if last != nil {
+		return last
+	}
+	defer i.o.Client.accounts.hold(heard.liveID)()
+	return heard.run(ctx)
+}
+
+// roomOf is the room of a row, or the last report when there is none.
+func (i *Ingester) roomOf(ctx context.Context, t *teller) (*room, *Report) {
+	live, report := t.live, t.tell
 	liveID, err := i.o.Client.ParseLiveID(live.Text)
 	if errors.Is(err, ErrShortLink) {
 		report(Report{State: StateResolving, Reason: "asking what the short link stands for"})
 		if liveID, err = i.o.Client.LiveIDOf(ctx, live.Text); err != nil {
-			return i.o.Client.unresolved(ctx, err)
+			last := i.o.Client.unresolved(ctx, err)
+			return nil, &last
 		}
-		said := report
 		report = func(r Report) {
 			r.Reason = strings.TrimPrefix(fmt.Sprintf("%s; the short link of %s", r.Reason, liveID), "; ")
-			said(r)
+			t.tell(r)
 		}
 	}
 	if err != nil {
-		return Report{State: StateInvalid, Reason: err.Error(), RetryAfter: i.o.Client.retry.After(StateInvalid)}
+		return nil, &Report{State: StateInvalid, Reason: err.Error(), RetryAfter: i.o.Client.retry.After(StateInvalid)}
 	}
-	defer i.o.Client.accounts.hold(liveID)()
-	heard := room{
+	return &room{
 		liveID: liveID, epoch: live.Epoch, endpoint: live.Endpoint,
 		within:   live.within(time.Now(), i.o.Client.retry[StateOffline]),
 		resolver: i.o.Client, frames: lookedAt{i.frames, &i.activities, &i.taps}, connector: i.sockets, retry: i.o.Client.retry,
-		report: report, coverage: i.coverage, metrics: i.metrics, logger: logger,
+		report: report, coverage: i.coverage, metrics: i.metrics, logger: t.logger,
+	}, nil
+}
+
+// giveBack gives the row of a room that is over back, also when it was told to stop.
+func (i *Ingester) giveBack(ctx context.Context, t *teller, heard *Report) {
+	t.over()
+	last := t.live.Habits.planned(*heard, time.Now(), i.o.Client.retry)
+	level := slog.LevelInfo
+	if last.State == StateStopped {
+		last.Reason = context.Cause(ctx).Error()
+		level = slog.LevelDebug // because of us; thousands at once when the worker stops
 	}
-	return heard.run(ctx)
+	t.logger.Log(ctx, level, "room left", "state", last.State, "reason", last.Reason, "code", last.Code, "again_in", last.RetryAfter)
+	releasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	if err := i.o.Lives.Release(releasing, t.live.ID, t.live.Epoch, last); err != nil {
+		t.logger.Warn("the row could not be given back; its lease ends by itself", "err", err)
+		i.doubt()
+	}
+}
+
+// teller tells what is so of a room: the metrics, the row's pending change and
+// the log. Its methods belong to the goroutine that holds the room.
+type teller struct {
+	*holding
+	ingester *Ingester
+	logger   *slog.Logger
+	current  prometheus.Gauge // that counts the room now
+	unheard  bool             // it is on air, as far as is known, and not heard
+}
+
+func (i *Ingester) teller(h *holding) *teller {
+	t := &teller{holding: h, ingester: i, logger: i.o.Logger.With("live", h.live.Text)}
+	t.count(StateQueued)
+	return t
+}
+
+func (t *teller) count(state State) {
+	t.current = t.ingester.metrics.rooms.WithLabelValues(string(state))
+	t.current.Inc()
+}
+
+func (t *teller) tell(r Report) {
+	if now := r.LiveStreamID != "" && r.State != StateLive && r.State != StateRecall; now != t.unheard {
+		t.unheard = now
+		t.ingester.metrics.countUnheard(now)
+	}
+	t.current.Dec()
+	t.count(r.State)
+	t.state.Store(&r.State)
+	t.ingester.changes.add(StateChange{ID: t.live.ID, Epoch: t.live.Epoch, Report: r})
+	if r.State == StateLive && !t.entered.Swap(true) && t.successor {
+		t.ingester.wakeUp() // to take over
+	}
+	t.logger.Debug("room", "state", r.State, "reason", r.Reason, "code", r.Code)
+}
+
+// over has seen the last of the room.
+func (t *teller) over() {
+	if t.unheard {
+		t.ingester.metrics.countUnheard(false)
+	}
+	t.current.Dec()
+	t.ingester.changes.drop(t.live.ID)
 }
 
 // pendingChanges holds the newest state of each room until it is told.

@@ -82,37 +82,64 @@ type room struct {
 // run hears the room until its live has ended, it cannot be heard, or ctx is
 // done, and says which. What ctx ends is taking: frames that the server sends
 // while the room is being left are still kept.
-func (r *room) run(ctx context.Context) Report {
+func (r *room) run(ctx context.Context) (last *Report) {
 	defer r.seams.Wait()
+	for last = r.begin(ctx); last == nil; {
+		if last = r.findWayIn(ctx); last != nil {
+			break
+		}
+		// Here thousands of rooms are for hours: little of each is on the stack.
+		s := r.connect(ctx)
+		s.run(ctx)
+		last = r.conclude(ctx, s)
+	}
+	return last
+}
+
+// begin takes the endpoint that was given. It returns the last report when that
+// is none.
+func (r *room) begin(ctx context.Context) *Report {
 	r.askAnew = true
-	if r.endpoint != nil {
-		if err := r.endpoint.Validate(); err != nil {
-			return r.refused(ctx, time.Now(), r.last(StateInvalid, 0, err.Error()))
-		}
-		r.at, r.given, r.askAnew = *r.endpoint, true, false
-		r.via = ViaEndpoint // found is zero: nobody knows when it was
+	if r.endpoint == nil {
+		return nil
 	}
-	for {
-		if r.askAnew {
-			if last, over := r.lookUp(ctx); over {
-				return last
-			}
-		}
-		if r.recalling {
-			if last, over := r.recall(ctx); over {
-				return last
-			}
-		}
-		record, end := r.connect(ctx)
-		last, over := r.judge(ctx, end)
-		r.ended(ctx, record, end, last)
-		if over {
-			return last
-		}
-		if !sleep(ctx, r.backoff()) {
-			return r.refused(ctx, time.Now(), r.last(StateStopped, 0, StateStopped.Sentence()))
+	if err := r.endpoint.Validate(); err != nil {
+		last := r.refused(ctx, time.Now(), r.last(StateInvalid, 0, err.Error()))
+		return &last
+	}
+	r.at, r.given, r.askAnew = *r.endpoint, true, false
+	r.via = ViaEndpoint // found is zero: nobody knows when it was
+	return nil
+}
+
+// findWayIn returns when there is a socket to connect to, or with the last
+// report when the room is over.
+func (r *room) findWayIn(ctx context.Context) *Report {
+	if r.askAnew {
+		if last, over := r.lookUp(ctx); over {
+			return &last
 		}
 	}
+	if r.recalling {
+		if last, over := r.recall(ctx); over {
+			return &last
+		}
+	}
+	return nil
+}
+
+// conclude records a session that is over, and waits until the next may begin. It
+// returns the last report when the room is over.
+func (r *room) conclude(ctx context.Context, s *session) *Report {
+	last, over := r.judge(ctx, s.ending)
+	r.ended(ctx, s.record, s.ending, last)
+	if !over && !sleep(ctx, r.backoff()) {
+		last, over = r.refused(ctx, time.Now(), r.last(StateStopped, 0, StateStopped.Sentence())), true
+	}
+	if !over {
+		return nil
+	}
+	return &last
 }
 
 // lookUp learns the endpoint anew. It returns true when the room is over.
@@ -176,34 +203,33 @@ func (r *room) enterBy(found Resolution) {
 	r.via, r.account, r.proxy = found.Via, found.Account, found.proxy
 }
 
-// connect holds one session, at the next of the room's addresses. The record
-// is what is to be said of it.
-func (r *room) connect(ctx context.Context) (record *kuaishou.Frame, end ending) {
+// connect opens a socket at the next of the room's addresses. The session is over
+// when it could not.
+func (r *room) connect(ctx context.Context) *session {
 	r.tell(StateConnecting, r.lastErrorCode, cmp.Or(r.trouble, StateConnecting.Sentence()))
 	address := r.at.URLs[r.connections%len(r.at.URLs)]
-	record = r.attempt(time.Now())
-	hello, err := clientMessage(kuaishou.PayloadType_CS_ENTER_ROOM,
-		enterRoom(r.at, uint32(r.connections), uint32(r.lastErrorCode)))
-	if err != nil {
-		return record, ending{cause: causeWrite, err: err}
-	}
-	r.connections++
-	conn, err := r.connector.dial(ctx, address, r.proxy)
-	if err != nil {
-		return record, ending{cause: causeDial, err: err}
-	}
 	s := &session{
 		connector: r.connector,
-		conn:      conn,
 		frames:    r.frames,
 		metrics:   r.metrics,
 		coverage:  r.coverage,
-		record:    record,
+		record:    r.attempt(time.Now()),
 		entered: func() {
 			r.heard, r.trouble = true, ""
 			r.tell(StateLive, 0, r.doubt)
 			r.catchUp(ctx)
 		},
+	}
+	var err error
+	s.hello, err = clientMessage(kuaishou.PayloadType_CS_ENTER_ROOM, enterRoom(r.at, uint32(r.connections), uint32(r.lastErrorCode)))
+	if err != nil {
+		s.ending = ending{cause: causeWrite, err: err}
+		return s
+	}
+	r.connections++
+	if s.conn, err = r.connector.dial(ctx, address, r.proxy); err != nil {
+		s.ending = ending{cause: causeDial, err: err}
+		return s
 	}
 	if r.doubt != "" {
 		s.spoke = func() {
@@ -217,8 +243,8 @@ func (r *room) connect(ctx context.Context) (record *kuaishou.Frame, end ending)
 	s.probe.anew = !r.stuck
 	s.probe.ask = func(ctx context.Context) (Resolution, error) { return r.resolver.Resolve(ctx, r.liveID, probeWithin) }
 	s.frame.LiveId, s.frame.LiveStreamId = r.liveID, r.at.LiveStreamID
-	s.frame.SessionId, s.frame.Epoch = record.SessionId, r.epoch
-	return record, s.run(ctx, hello)
+	s.frame.SessionId, s.frame.Epoch = s.record.SessionId, r.epoch
+	return s
 }
 
 // judge says whether the way a session ended is the end of the room. If not, it

@@ -106,7 +106,7 @@ func TestRoomRecallIsFollowedByASocket(t *testing.T) {
 			polled, r.recalls = r.recalled, []History{commented(t, "a", "at the seam")}
 		}
 	}
-	last := heard.run(t.Context())
+	last := *heard.run(t.Context())
 	r.check(t, last)
 	if last.State != StateEnded || last.Via != ViaPage {
 		t.Errorf("ended with %+v", last)
@@ -131,7 +131,7 @@ func TestRoomRecallEndsWithAnotherAccount(t *testing.T) {
 			close(r.changed)
 		}
 	}
-	last := heard.run(t.Context())
+	last := *heard.run(t.Context())
 	r.check(t, last)
 	if last.State != StateEnded || last.Via != ViaPage || r.lookUps != 2 {
 		t.Errorf("ended with %+v after %d look-ups", last, r.lookUps)

@@ -326,7 +326,7 @@ func TestRoomLeavesWithFarewell(t *testing.T) {
 	r := &recorder{live: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan Report)
-	go func() { over <- newRoom(r, quick(), &endpoint).run(ctx) }()
+	go func() { over <- *newRoom(r, quick(), &endpoint).run(ctx) }()
 	<-r.live
 	cancel()
 	last := <-over
@@ -351,7 +351,7 @@ func TestRoomLeavesServersThatDoNotClose(t *testing.T) {
 	r := &recorder{live: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan Report)
-	go func() { over <- newRoom(r, limits, &endpoint).run(ctx) }()
+	go func() { over <- *newRoom(r, limits, &endpoint).run(ctx) }()
 	<-r.live
 	cancel()
 	select {

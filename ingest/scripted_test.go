@@ -305,7 +305,7 @@ func (r *recorder) run(t *testing.T, limits timing, endpoint *Endpoint) Report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
-	last := newRoom(r, limits, endpoint).run(ctx)
+	last := *newRoom(r, limits, endpoint).run(ctx)
 	if ctx.Err() != nil {
 		t.Fatalf("the room did not end by itself: %+v", r.reports)
 	}

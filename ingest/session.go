@@ -86,7 +86,8 @@ func (e ending) closeCode() int {
 // reads, but for those that say otherwise.
 type session struct {
 	connector *connector
-	conn      *websocket.Conn
+	conn      *websocket.Conn // nil: it could not be opened, and ending says why
+	hello     []byte          // enters the room
 	frames    frameAppender
 	metrics   roomMetrics
 	coverage  *coverageLog
@@ -109,20 +110,25 @@ type session struct {
 	probe    probe
 }
 
-// run enters the room with hello and reads until the session is over; conn is
-// closed then. Every message is kept before it is looked at. When ctx is done
+// run enters the room and reads until the session is over; conn is closed then,
+// and ending says why. Every message is kept before it is looked at. When ctx is done
 // the server is told that the user leaves, and what it still sends is read
 // until it closes or timing.leave is over.
-func (s *session) run(ctx context.Context, hello []byte) ending {
+func (s *session) run(ctx context.Context) {
+	if s.conn == nil {
+		return
+	}
 	s.metrics.connected(+1)
 	defer s.metrics.connected(-1)
 	s.limit.conn = s.conn.NetConn()
 	s.patience = s.connector.timing.ack
 	s.beats, s.left = make(chan time.Duration), make(chan struct{})
-	s.probe.answers = make(chan Resolution, 1)
-	if err := s.send(hello); err != nil {
+	s.probe.answers = make(chan *Resolution, 1)
+	err := s.send(s.hello, nil)
+	if s.hello = nil; err != nil {
 		s.conn.Close() // nothing was received that its error could be about
-		return ending{cause: causeWrite, err: err}
+		s.ending.cause, s.ending.err = causeWrite, err
+		return
 	}
 
 	over, failed := make(chan struct{}), make(chan error, 1)
@@ -168,7 +174,6 @@ func (s *session) run(ctx context.Context, hello []byte) ending {
 			s.ending.lasted = time.UnixMilli(s.record.Coverage.LastFrameAt).Sub(s.since)
 		}
 	}
-	return s.ending
 }
 
 // write sends heartbeats at the interval told by the reader, and the farewell.
@@ -181,44 +186,42 @@ func (s *session) write(ctx, asking context.Context, over <-chan struct{}) error
 	silent := time.NewTimer(s.connector.timing.probe)
 	defer silent.Stop()
 	for {
-		var message []byte
-		var err error
-		leaving := false
 		select {
 		case <-over:
 			return nil
 		case interval := <-s.beats:
 			beat.Reset(interval)
-			continue
 		case <-silent.C:
 			silent.Reset(s.probe.look(asking, s.connector))
-			continue
 		case found := <-s.probe.answers:
-			if !s.probe.hangUp(found, s.frame.LiveStreamId) {
-				continue
+			if s.probe.hangUp(found, s.frame.LiveStreamId) {
+				return s.sayGoodbye()
 			}
-			leaving = true
 		case <-beat.C:
-			message, err = clientMessage(kuaishou.PayloadType_CS_HEARTBEAT,
-				&kuaishou.CSWebHeartbeat{Timestamp: uint64(time.Now().UnixMilli())})
+			if err := s.beat(); err != nil {
+				return err
+			}
 		case <-ctx.Done():
-			leaving = true
-		}
-		if leaving {
-			s.limit.last(s.connector.timing.leave)
-			message, err = clientMessage(kuaishou.PayloadType_CS_USER_EXIT,
-				&kuaishou.CSWebUserExit{Time: uint64(time.Now().UnixMilli())})
-		}
-		if err == nil {
-			err = s.send(message)
-		}
-		if err != nil || leaving {
-			return err
+			return s.sayGoodbye()
 		}
 	}
 }
 
-func (s *session) send(message []byte) error {
+func (s *session) beat() error {
+	return s.send(clientMessage(kuaishou.PayloadType_CS_HEARTBEAT, &kuaishou.CSWebHeartbeat{Timestamp: uint64(time.Now().UnixMilli())}))
+}
+
+// sayGoodbye tells the server that the user leaves. What it sends then is read on.
+func (s *session) sayGoodbye() error {
+	s.limit.last(s.connector.timing.leave)
+	return s.send(clientMessage(kuaishou.PayloadType_CS_USER_EXIT, &kuaishou.CSWebUserExit{Time: uint64(time.Now().UnixMilli())}))
+}
+
+// send sends a message that was made without an error.
+func (s *session) send(message []byte, err error) error {
+	if err != nil {
+		return err
+	}
 	if err := s.conn.SetWriteDeadline(time.Now().Add(s.connector.timing.write)); err != nil {
 		return fmt.Errorf("sending: %w", err)
 	}

@@ -26,7 +26,7 @@ type probe struct {
 	wait    time.Duration // to the next question, while the silence lasts
 	about   int64         // heardAt when the last one was asked
 	open    bool          // it is not answered yet
-	answers chan Resolution
+	answers chan *Resolution
 	asking  sync.WaitGroup
 	found   *Resolution // why we hang up; read when the goroutine is done
 	silent  time.Duration
@@ -47,7 +47,7 @@ func (p *probe) note(t kuaishou.PayloadType, now int64) {
 // look asks when the socket has been silent for long enough, and answers when
 // to look again. The answer comes by answers; who asked waits for asking.
 func (p *probe) look(ctx context.Context, c *connector) time.Duration {
-	limits, heard := c.timing, p.heardAt.Load()
+	limits, heard := &c.timing, p.heardAt.Load()
 	silent := time.Since(time.UnixMilli(heard))
 	switch {
 	case p.ask == nil || heard == 0:
@@ -71,14 +71,14 @@ func (p *probe) look(ctx context.Context, c *connector) time.Duration {
 	p.asking.Go(func() {
 		found, _ := p.ask(ctx) // none: nothing is known
 		<-c.probing
-		p.answers <- found
+		p.answers <- &found
 	})
 	return p.wait
 }
 
 // hangUp says whether what was found is a reason to leave the broadcast of that
 // ID.
-func (p *probe) hangUp(found Resolution, broadcast string) bool {
+func (p *probe) hangUp(found *Resolution, broadcast string) bool {
 	p.open = false
 	if p.heardAt.Load() != p.about {
 		return false // the silence is over
@@ -92,7 +92,7 @@ func (p *probe) hangUp(found Resolution, broadcast string) bool {
 	default:
 		return false
 	}
-	p.found, p.silent = &found, time.Since(time.UnixMilli(p.about)).Round(time.Second)
+	p.found, p.silent = found, time.Since(time.UnixMilli(p.about)).Round(time.Second)
 	return true
 }
 

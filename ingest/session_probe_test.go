@@ -177,7 +177,7 @@ func TestSessionsThatAreSilentTogetherAskLittle(t *testing.T) {
 	release, asked := make(chan struct{}), make(chan struct{}, 2*maxProbing)
 	var probes []*probe
 	for range 2 * maxProbing {
-		p := &probe{answers: make(chan Resolution, 1)}
+		p := &probe{answers: make(chan *Resolution, 1)}
 		p.ask = func(context.Context) (Resolution, error) {
 			asked <- struct{}{}
 			<-release

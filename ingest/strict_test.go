@@ -34,7 +34,7 @@ func TestRoomIsEnteredWhereTheServerIsStrict(t *testing.T) {
 		heard := newRoom(r, quick(), nil)
 		heard.liveID, heard.resolver, heard.connector = liveID, client, newConnector(client.origin(), client.userAgent, quick())
 		over := make(chan Report, 1)
-		go func() { over <- heard.run(ctx) }()
+		go func() { over <- *heard.run(ctx) }()
 		select {
 		case <-r.live:
 			cancel()

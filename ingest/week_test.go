@@ -145,7 +145,7 @@ func (w *simulatedWeek) hold(ctx context.Context, row *weekRow, history Habits) 
 		},
 		metrics: w, logger: slog.New(slog.DiscardHandler),
 	}
-	last := history.planned(heard.run(ctx), time.Now(), w.retry)
+	last := history.planned(*heard.run(ctx), time.Now(), w.retry)
 	w.check(row, last)
 	w.lives.release(row, last, time.Now())
 }
