@@ -80,6 +80,7 @@ type Ingester struct {
 	offered  int                // rooms that others may take over, as of the last poll
 	failed   error              // why Run must end
 
+	unrenewed bool      // the last try to renew the leases has failed
 	offeredAt time.Time // when rooms were last offered to others, or offers taken back
 	polled    time.Time // when lives was last polled
 	workers   []string  // who there was then, as News tells it
@@ -173,7 +174,9 @@ func (i *Ingester) handOver(working context.Context, loaded <-chan error) error 
 }
 
 // keepPolling polls and renews leases while there is reason to, until ctx is
-// done or the loader has failed, with the error that it answers.
+// done or the loader has failed, with the error that it answers. A renewal that
+// has failed is tried again with each poll: until the next one is due the leases
+// may have ended.
 func (i *Ingester) keepPolling(ctx context.Context, loaded <-chan error, reason func() bool) error {
 	poll := time.NewTicker(i.o.PollEvery)
 	defer poll.Stop()
@@ -199,6 +202,9 @@ func (i *Ingester) keepPolling(ctx context.Context, loaded <-chan error, reason 
 		case <-i.wake:
 			i.poll(ctx)
 		case <-poll.C:
+			if i.unrenewed {
+				i.renew(ctx)
+			}
 			i.glance(ctx)
 		}
 	}
@@ -287,9 +293,13 @@ func (i *Ingester) renew(ctx context.Context) {
 	switch {
 	case errors.Is(err, ErrNameTaken):
 		i.failed = err
-	case err != nil && ctx.Err() == nil:
+	case ctx.Err() != nil:
+	case err != nil && !i.unrenewed:
 		i.o.Logger.Error("leases cannot be renewed; rooms are closed when they end", "rooms", len(held), "err", err)
+	case err == nil && i.unrenewed:
+		i.o.Logger.Info("leases are renewed again", "rooms", len(held))
 	}
+	i.unrenewed = err != nil
 	for _, id := range kept {
 		i.holdings[id].trust(trustedUntil)
 	}
