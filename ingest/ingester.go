@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,7 +67,6 @@ type Ingester struct {
 	ended    chan *holding  // holdings whose room has returned
 	ready    atomic.Bool    // the last poll of lives succeeded
 	changes  pendingChanges // room states on their way to live_state
-	doubtful atomic.Int64   // until when lives is polled in any case, in Unix ns
 
 	// For people who look.
 	activities activities
@@ -80,6 +80,8 @@ type Ingester struct {
 	offered  int                // rooms that others may take over, as of the last poll
 	failed   error              // why Run must end
 
+	trusted   time.Time // until when the lease is trusted, and with it all holdings that are owned
+	unrenewed bool      // the last try to renew it has failed
 	offeredAt time.Time // when rooms were last offered to others, or offers taken back
 	polled    time.Time // when lives was last polled
 	workers   []string  // who there was then, as News tells it
@@ -110,8 +112,8 @@ func (i *Ingester) Ready() bool { return i.ready.Load() }
 // leases and loads what is in the spool. It returns early when working is done;
 // what is then in the spool is loaded by the next Run. The error is ErrNameTaken
 // when another process works under the worker's name.
-func (i *Ingester) Run(taking, working context.Context) error {
-	if err := i.o.Lives.Register(taking, i.capacity()); err != nil {
+func (i *Ingester) Run(taking, working context.Context) (err error) {
+	if i.trusted, err = i.o.Lives.Register(taking, i.capacity()); err != nil {
 		return err
 	}
 	loading, stopLoading := context.WithCancelCause(working)
@@ -156,7 +158,6 @@ func (i *Ingester) Run(taking, working context.Context) error {
 // claimRooms claims and closes rooms until taking is done, Run must end, or the
 // loader has failed, with the error that it answers.
 func (i *Ingester) claimRooms(taking context.Context, loaded <-chan error) error {
-	i.doubt()
 	i.poll(taking)
 	return i.keepPolling(taking, loaded, func() bool { return i.failed == nil })
 }
@@ -172,8 +173,10 @@ func (i *Ingester) handOver(working context.Context, loaded <-chan error) error 
 	return i.keepPolling(ctx, loaded, func() bool { return i.failed == nil && i.offered > 0 })
 }
 
-// keepPolling polls and renews leases while there is reason to, until ctx is
-// done or the loader has failed, with the error that it answers.
+// keepPolling polls and renews the lease while there is reason to, until ctx is
+// done or the loader has failed, with the error that it answers. A renewal that
+// has failed is tried again with each poll: until the next one is due the lease
+// may have ended.
 func (i *Ingester) keepPolling(ctx context.Context, loaded <-chan error, reason func() bool) error {
 	poll := time.NewTicker(i.o.PollEvery)
 	defer poll.Stop()
@@ -199,6 +202,9 @@ func (i *Ingester) keepPolling(ctx context.Context, loaded <-chan error, reason 
 		case <-i.wake:
 			i.poll(ctx)
 		case <-poll.C:
+			if i.unrenewed {
+				i.renew(ctx)
+			}
 			i.glance(ctx)
 		}
 	}
@@ -213,9 +219,6 @@ func (i *Ingester) poll(ctx context.Context) {
 	err := errors.Join(i.takeOver(ctx), i.tellStates(ctx), i.closeUnwanted(ctx))
 	if err == nil {
 		err = i.share(ctx)
-	}
-	if err != nil {
-		i.doubt()
 	}
 	was := i.ready.Swap(err == nil)
 	switch {
@@ -278,28 +281,37 @@ func (i *Ingester) heldBack() error {
 	return i.paused
 }
 
-// renew prolongs the registration and the leases. One that was not prolonged is
-// trusted for as long as it was: its row may have been locked for a moment. A
-// poll tells which are lost.
+// renew renews the lease. What is not this worker's any more is trusted for as long
+// as it was: a poll tells whether another worker has it or nobody wants it.
 func (i *Ingester) renew(ctx context.Context) {
-	held := i.epochs((*holding).owned)
-	kept, trustedUntil, err := i.o.Lives.Renew(ctx, held, i.capacity())
+	lost, trustedUntil, err := i.o.Lives.Renew(ctx, i.epochs(func(*holding) bool { return true }), i.capacity())
 	switch {
 	case errors.Is(err, ErrNameTaken):
 		i.failed = err
-	case err != nil && ctx.Err() == nil:
-		i.o.Logger.Error("leases cannot be renewed; rooms are closed when they end", "rooms", len(held), "err", err)
+	case ctx.Err() != nil:
+	case err != nil && !i.unrenewed:
+		i.o.Logger.Error("the lease cannot be renewed; rooms are closed when it ends", "rooms", len(i.holdings), "err", err)
+	case err == nil && i.unrenewed:
+		i.o.Logger.Info("the lease is renewed again", "rooms", len(i.holdings))
 	}
-	for _, id := range kept {
-		i.holdings[id].trust(trustedUntil)
+	i.unrenewed = err != nil
+	if err != nil {
+		return
 	}
-	if err == nil && len(kept) < len(held) {
+	i.trusted = trustedUntil
+	slices.Sort(lost)
+	for id, h := range i.holdings {
+		if _, gone := slices.BinarySearch(lost, id); !gone && h.owned() {
+			h.trust(trustedUntil)
+		}
+	}
+	if len(lost) > 0 {
 		i.wakeUp()
 	}
 }
 
-// leave closes all rooms, waits for them and gives back the leases. When working
-// is done it waits for nothing: the leases end by themselves.
+// leave closes all rooms, waits for them and gives them back. When working is done
+// it waits for nothing: the lease ends by itself.
 func (i *Ingester) leave(working context.Context) {
 	i.ready.Store(false)
 	for _, h := range i.holdings {
@@ -312,7 +324,7 @@ func (i *Ingester) leave(working context.Context) {
 		case h := <-i.ended:
 			delete(i.holdings, h.live.ID)
 		case <-working.Done():
-			i.o.Logger.Warn("stopped at once; leases end by themselves", "rooms", len(i.holdings))
+			i.o.Logger.Warn("stopped at once; the lease ends by itself", "rooms", len(i.holdings))
 			return
 		}
 	}
@@ -322,8 +334,8 @@ func (i *Ingester) leave(working context.Context) {
 	if err := i.tellStates(working); err != nil {
 		i.o.Logger.Warn("the last states of rooms could not be told", "err", err)
 	}
-	if err := i.o.Lives.ReleaseAll(working); err != nil {
-		i.o.Logger.Warn("leases could not be given back; they end by themselves", "err", err)
+	if err := i.o.Lives.ReleaseRest(working); err != nil {
+		i.o.Logger.Warn("rooms could not be given back; the lease ends by itself", "err", err)
 	}
 	if err := i.o.Lives.Unregister(working); err != nil {
 		i.o.Logger.Warn("the others count this worker until its registration ends by itself", "err", err)

@@ -31,7 +31,7 @@ type LivesOptions struct {
 	// Worker is the name under which rooms are held. Of two workers that run at
 	// the same time and have the same, Register refuses the second.
 	Worker string
-	// Lease is how long a claim lasts when it is not renewed; 0 means 30 s.
+	// Lease is how long claims last when they are not renewed; 0 means 30 s.
 	Lease  time.Duration
 	Logger *slog.Logger
 }
@@ -41,10 +41,12 @@ type LivesOptions struct {
 // goroutines.
 //
 // A row of live_state is a slot: a live that is to be heard by several workers
-// has one for each. A slot is claimed for the time of a lease, and every claim
-// raises its epoch. What a worker writes counts only while the slot has its name
-// and epoch, so one that was taken for dead can change nothing. All times are
-// the database's; a worker's own clock only bounds how long it trusts a lease.
+// has one for each. A slot is claimed for as long as the lease of its worker lasts,
+// and every claim raises its epoch. What a worker writes counts only while the slot
+// has its name and epoch, so one that was taken for dead can change nothing. The
+// lease is in the worker's row of workers: to renew it costs the same however many
+// slots there are. All times are the database's; a worker's own clock only bounds
+// how long it trusts its lease.
 // A worker holds one slot of a live at most, so that a live's ID and an epoch
 // name what it holds.
 //
@@ -122,12 +124,12 @@ func (l *Lives) Close() {
 	l.pool.Close()
 }
 
-// Lease is how long a claim lasts when it is not renewed. Renew it after a third.
+// Lease is how long claims last when the lease is not renewed. Renew it after a third.
 func (l *Lives) Lease() time.Duration { return l.lease }
 
-// TrustedUntil is until when to trust a lease that was asked for at asked: less
+// trustedUntil is until when to trust a lease that was asked for at asked: less
 // than it lasts, since the database's clock may run a little faster than ours.
-func (l *Lives) TrustedUntil(asked time.Time) time.Time { return asked.Add(l.lease - l.lease/10) }
+func (l *Lives) trustedUntil(asked time.Time) time.Time { return asked.Add(l.lease - l.lease/10) }
 
 // call bounds a call in time and explains its error.
 func (l *Lives) call(ctx context.Context, doing string, do func(context.Context) error) error {

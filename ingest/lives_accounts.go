@@ -83,7 +83,9 @@ ORDER BY stale, a.worker, a.account`
 const toLookUpSQL = `
 SELECT count(*) FROM lives l
 WHERE l.enabled AND (l.start_at IS NULL OR l.start_at <= now()) AND (l.stop_at IS NULL OR l.stop_at > now())
-	AND NOT EXISTS (SELECT FROM live_state s WHERE s.live = l.id AND s.owner IS NOT NULL AND s.lease_until > now() AND s.state IN ('live', 'recall'))
+	AND NOT EXISTS (
+		SELECT FROM live_state s LEFT JOIN workers w ON w.name = s.owner WHERE s.live = l.id AND ` + slotHeld + ` AND s.state IN ('live', 'recall')
+	)
 	AND EXISTS (SELECT FROM live_state s WHERE s.live = l.id AND s.next_at < 'infinity')`
 
 // Accounts are those of all workers, with how many rooms there are to look up:

@@ -97,8 +97,8 @@ func (l *Lives) hastenGifts(ctx context.Context, ids []int64, notBefore time.Dur
 }
 
 const onAirSQL = `
-SELECT l.live_id, s.live_stream_id FROM live_state s JOIN lives l ON l.id = s.live
-WHERE s.state = 'live' AND s.lease_until > now() AND s.live_stream_id <> ''
+SELECT l.live_id, s.live_stream_id FROM live_state s JOIN lives l ON l.id = s.live LEFT JOIN workers w ON w.name = s.owner
+WHERE s.state = 'live' AND ` + slotHeld + ` AND s.live_stream_id <> ''
 ORDER BY s.since DESC LIMIT 1`
 
 // onAir is the broadcast that was entered last of those that are heard; empty

@@ -22,7 +22,7 @@ const offerSQL = `
 WITH mine AS (
 	SELECT s.live, s.slot, given.heard
 	FROM live_state s JOIN unnest($1::bigint[], $2::bigint[], $3::boolean[]) AS given (live, epoch, heard) USING (live, epoch)
-	WHERE s.owner = $4 AND s.lease_until > now() AND NOT s.changed AND EXISTS (
+	WHERE s.owner = $4 AND NOT s.changed AND EXISTS (
 		SELECT FROM unnest($5::text[]) AS other (name)
 		WHERE NOT EXISTS (SELECT FROM live_state o WHERE o.live = s.live AND (o.owner = other.name OR o.successor = other.name))
 	)
@@ -92,14 +92,11 @@ func (l *Lives) Withdraw(ctx context.Context) (ids []int64, err error) {
 const succeedSQL = `
 WITH open AS (
 	SELECT s.live, s.slot, l.live_id, l.endpoint
-	FROM live_state s JOIN lives l ON l.id = s.live
-	WHERE s.offered AND s.owner <> $2 AND s.lease_until > now() AND NOT s.changed
+	FROM live_state s JOIN lives l ON l.id = s.live LEFT JOIN workers w ON w.name = s.owner
+	WHERE s.offered AND s.owner <> $2 AND NOT s.changed AND ` + slotHeld + `
 		AND (s.successor IS NULL OR s.successor_until <= now())
-		AND s.slot < l.replicas
-		AND l.enabled
-		AND (l.start_at IS NULL OR l.start_at <= now())
-		AND (l.stop_at IS NULL OR l.stop_at > now())
-		AND NOT EXISTS (SELECT FROM unnest($4::bigint[]) AS held (live) WHERE held.live = s.live)
+		AND ` + slotWanted + `
+		AND s.live NOT IN (SELECT unnest($4::bigint[]))
 		AND NOT EXISTS (
 			SELECT FROM live_state o
 			WHERE o.live = s.live AND o.slot <> s.slot AND (
@@ -130,27 +127,23 @@ WITH mine AS (
 	SELECT s.live, s.slot
 	FROM live_state s JOIN unnest($1::bigint[], $2::bigint[]) AS a (live, epoch) ON s.live = a.live AND s.epoch = a.epoch - 1
 	WHERE s.successor = $3 AND s.successor_until > now() AND NOT s.changed
+		AND EXISTS (SELECT FROM workers WHERE name = $3 AND instance = $4 AND lease_until > now())
 	ORDER BY s.live, s.slot
 	FOR UPDATE OF s SKIP LOCKED
 )
 UPDATE live_state s
-SET owner = $3, lease_until = now() + $4::interval, epoch = s.epoch + 1, updated_at = now(),
+SET owner = $3, lease_until = 'infinity', epoch = s.epoch + 1, updated_at = now(),
 	offered = false, successor = NULL, successor_until = NULL
 FROM mine WHERE s.live = mine.live AND s.slot = mine.slot
 RETURNING s.live`
 
 // TakeOver makes this worker the owner of those of held, which has the epoch by
-// row ID, whose successor it is. Those in taken may be trusted until
-// trustedUntil; of the others some may be tried again, and Unwanted tells which
-// are lost.
-func (l *Lives) TakeOver(ctx context.Context, held map[int64]int64) (taken []int64, trustedUntil time.Time, err error) {
-	trustedUntil = l.TrustedUntil(time.Now())
-	var ids, epochs []int64
-	for id, epoch := range held {
-		ids, epochs = append(ids, id), append(epochs, epoch)
-	}
+// row ID, whose successor it is. Those in taken are held by its lease as claims
+// are; of the others some may be tried again, and Unwanted tells which are lost.
+func (l *Lives) TakeOver(ctx context.Context, held map[int64]int64) (taken []int64, err error) {
+	ids, epochs := arrays(held)
 	err = l.call(ctx, "taking over lives", func(ctx context.Context) error {
-		rows, err := l.pool.Query(ctx, takeOverSQL, ids, epochs, l.worker, l.lease)
+		rows, err := l.pool.Query(ctx, takeOverSQL, ids, epochs, l.worker, l.instance)
 		if err != nil {
 			return err
 		}
@@ -159,5 +152,5 @@ func (l *Lives) TakeOver(ctx context.Context, held map[int64]int64) (taken []int
 		}
 		return l.notify(ctx)
 	})
-	return taken, trustedUntil, err
+	return taken, err
 }

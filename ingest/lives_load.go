@@ -16,18 +16,18 @@ const overdueAfter = 5 * time.Second
 // Of the slots that nobody holds only those count that a worker could hold: a
 // worker takes one of a live.
 const loadSQL = `
-WITH alive AS (
-	SELECT name, capacity, exits FROM workers WHERE lease_until > now()
+WITH ` + freeSQL + `, alive AS (
+	SELECT name, capacity, exits, lease_until FROM workers WHERE lease_until > now()
 ), taken AS (
-	SELECT owner AS name, 1 AS held, 0 AS entering FROM live_state WHERE owner IS NOT NULL AND lease_until > now()
+	SELECT w.name, count(*) AS held, 0 AS entering FROM live_state s JOIN alive w ON w.name = s.owner WHERE ` + slotHeld + ` GROUP BY w.name
 	UNION ALL
-	SELECT successor, 0, 1 FROM live_state WHERE offered AND successor_until > now()
+	SELECT successor, 0, count(*) FROM live_state WHERE offered AND successor_until > now() GROUP BY successor
 ), due AS (
-	SELECT count(*) AS due, count(*) FILTER (WHERE coalesce(s.lease_until, s.next_at) <= now() - $1::interval) AS overdue
-	FROM live_state s JOIN lives l ON l.id = s.live
-	WHERE ` + dueSlot + ` AND s.slot < (SELECT count(*) FROM alive WHERE capacity > 0)
+	SELECT count(*) AS due, count(*) FILTER (WHERE ` + slotDueAt + ` <= now() - $1::interval) AS overdue
+	FROM free f JOIN live_state s ON s.live = f.live AND s.slot = f.slot JOIN lives l ON l.id = s.live LEFT JOIN workers w ON w.name = s.owner
+	WHERE ` + slotDueAt + ` <= now() AND ` + slotWanted + ` AND s.slot < (SELECT count(*) FROM alive WHERE capacity > 0)
 )
-SELECT a.name, a.capacity, a.exits, coalesce(sum(t.held), 0), coalesce(sum(t.entering), 0), due.due, due.overdue
+SELECT a.name, a.capacity, a.exits, coalesce(sum(t.held), 0)::bigint, coalesce(sum(t.entering), 0)::bigint, due.due, due.overdue
 FROM due CROSS JOIN alive a LEFT JOIN taken t USING (name)
 GROUP BY a.name, a.capacity, a.exits, due.due, due.overdue`
 

@@ -12,7 +12,13 @@ const newsSQL = `
 SELECT EXISTS (SELECT FROM live_state WHERE owner IS NULL AND next_at <= now()) AS due,
 	EXISTS (SELECT FROM live_state WHERE offered)
 	OR EXISTS (
-		SELECT FROM workers w CROSS JOIN LATERAL (SELECT FROM live_state s WHERE s.owner = w.name LIMIT 1) held WHERE w.lease_until <= now()
+		SELECT FROM workers w CROSS JOIN LATERAL (
+			SELECT FROM live_state s JOIN lives l ON l.id = s.live WHERE s.owner = w.name AND ` + slotDueAt + ` <= now() AND ` + slotWanted + ` LIMIT 1
+		) free
+		WHERE w.lease_until <= now()
+	)
+	OR EXISTS (
+		SELECT FROM live_state s JOIN lives l ON l.id = s.live WHERE s.lease_until < 'infinity' AND s.lease_until <= now() AND ` + slotWanted + `
 	)
 	OR EXISTS (
 		SELECT FROM lives l CROSS JOIN LATERAL (SELECT FROM live_state s WHERE s.live = l.id AND s.owner = $1 LIMIT 1) mine
@@ -28,7 +34,7 @@ type News struct {
 	// Due says that nobody holds some slot that may be due.
 	Due bool
 	// Changing says that slots are on offer, that a worker has died while it held
-	// some, or that a live of this one is to stop.
+	// some that are wanted, or that a live of this one is to stop.
 	Changing bool
 	// Workers differ when workers have come, gone, or can hold another number.
 	Workers []string
@@ -42,11 +48,6 @@ func (l *Lives) News(ctx context.Context) (news News, err error) {
 	})
 	return news, err
 }
-
-// doubt has the worker poll for as long as there may be leases in its name that it
-// knows nothing of and that end: those of a call that failed after all it did, or
-// of a process before this one.
-func (i *Ingester) doubt() { i.doubtful.Store(time.Now().Add(2 * i.o.Lives.Lease()).UnixNano()) }
 
 // glance polls when there may be something to do. Most of the time there is not,
 // and what a poll costs Postgres grows with the rooms.
@@ -67,7 +68,7 @@ func (i *Ingester) glance(ctx context.Context) {
 func (i *Ingester) idle(news News) bool {
 	switch {
 	case !i.ready.Load(), !i.o.Lives.Told(), time.Since(i.polled) >= closerLook,
-		time.Now().UnixNano() < i.doubtful.Load(), news.Changing, !slices.Equal(news.Workers, i.workers),
+		news.Changing, !slices.Equal(news.Workers, i.workers),
 		news.Due && len(i.holdings) < i.o.MaxRooms,
 		i.leaving, i.giving, i.offered > 0, i.paused != nil, i.heldBack() != nil:
 		return false

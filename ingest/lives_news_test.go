@@ -45,21 +45,23 @@ func TestNews(t *testing.T) {
 	want("another's is to stop", heir, false, false)
 	execute(t, worker, "UPDATE lives SET stop_at = now() - interval '1 hour'")
 	want("it was to stop long ago", worker, false, false)
+	execute(t, worker, "UPDATE lives SET stop_at = NULL")
 
 	before := look(heir)
-	if _, _, err := worker.Renew(t.Context(), nil, 1000); err != nil {
+	if _, _, err := worker.Renew(t.Context(), map[int64]int64{held[0].ID: held[0].Epoch}, 1000); err != nil {
 		t.Fatal(err)
 	}
 	if after := look(heir); !slices.Equal(before.Workers, after.Workers) {
-		t.Errorf("a worker that renews its leases is news: %v, %v", before.Workers, after.Workers)
+		t.Errorf("a worker that renews its lease is news: %v, %v", before.Workers, after.Workers)
 	}
 	execute(t, worker, "UPDATE workers SET lease_until = now() WHERE name = 'worker'")
 	if after := look(heir); slices.Equal(before.Workers, after.Workers) {
 		t.Errorf("a worker that has died is no news: %v", after.Workers)
 	}
 	want("its owner has died", heir, false, true)
-	execute(t, worker, "UPDATE live_state SET lease_until = now() WHERE owner IS NOT NULL")
-	execute(t, worker, "UPDATE lives SET stop_at = NULL")
+	execute(t, worker, "UPDATE lives SET enabled = false WHERE live_id = 'a'")
+	want("its owner has died, and it is not wanted", heir, false, false)
+	execute(t, worker, "UPDATE lives SET enabled = true WHERE live_id = 'a'")
 	if got := claim(t, heir, 1); len(got) != 1 {
 		t.Fatalf("claimed %v", got)
 	}
@@ -73,18 +75,17 @@ func TestIdle(t *testing.T) {
 		change func(*Ingester, *News)
 		idle   bool
 	}{
-		"nothing":                    {func(*Ingester, *News) {}, true},
-		"due, and no place":          {func(i *Ingester, n *News) { n.Due, i.o.MaxRooms = true, 1 }, true},
-		"due":                        {func(_ *Ingester, n *News) { n.Due = true }, false},
-		"changing":                   {func(_ *Ingester, n *News) { n.Changing = true }, false},
-		"another worker":             {func(_ *Ingester, n *News) { n.Workers = []string{"me", "you"} }, false},
-		"the last poll has failed":   {func(i *Ingester, _ *News) { i.ready.Store(false) }, false},
-		"notifications do not come":  {func(i *Ingester, _ *News) { i.o.Lives.told.Store(false) }, false},
-		"the last poll was long ago": {func(i *Ingester, _ *News) { i.polled = time.Now().Add(-closerLook) }, false},
-		"it is leaving":              {func(i *Ingester, _ *News) { i.leaving = true }, false},
-		"it gives rooms back":        {func(i *Ingester, _ *News) { i.giving = true }, false},
-		"it has offered rooms":       {func(i *Ingester, _ *News) { i.offered = 1 }, false},
-		"there may be leases that it does not know": {func(i *Ingester, _ *News) { i.doubt() }, false},
+		"nothing":                         {func(*Ingester, *News) {}, true},
+		"due, and no place":               {func(i *Ingester, n *News) { n.Due, i.o.MaxRooms = true, 1 }, true},
+		"due":                             {func(_ *Ingester, n *News) { n.Due = true }, false},
+		"changing":                        {func(_ *Ingester, n *News) { n.Changing = true }, false},
+		"another worker":                  {func(_ *Ingester, n *News) { n.Workers = []string{"me", "you"} }, false},
+		"the last poll has failed":        {func(i *Ingester, _ *News) { i.ready.Store(false) }, false},
+		"notifications do not come":       {func(i *Ingester, _ *News) { i.o.Lives.told.Store(false) }, false},
+		"the last poll was long ago":      {func(i *Ingester, _ *News) { i.polled = time.Now().Add(-closerLook) }, false},
+		"it is leaving":                   {func(i *Ingester, _ *News) { i.leaving = true }, false},
+		"it gives rooms back":             {func(i *Ingester, _ *News) { i.giving = true }, false},
+		"it has offered rooms":            {func(i *Ingester, _ *News) { i.offered = 1 }, false},
 		"it is held back":                 {func(i *Ingester, _ *News) { i.paused = errSpoolFull }, false},
 		"it is about to take over a room": {func(i *Ingester, _ *News) { i.holdings[2] = &holding{successor: true} }, false},
 	} {
@@ -110,7 +111,7 @@ func TestUnregisterWithRooms(t *testing.T) {
 	execute(t, worker, "INSERT INTO lives (live_id) VALUES ('a')")
 	claim(t, worker, 1)
 	locked := leaveOpen(t, people, "SELECT FROM live_state FOR UPDATE")
-	for _, give := range []func(context.Context) error{worker.ReleaseAll, worker.Unregister} {
+	for _, give := range []func(context.Context) error{worker.ReleaseRest, worker.Unregister} {
 		if err := give(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +123,7 @@ func TestUnregisterWithRooms(t *testing.T) {
 	if err := locked.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, give := range []func(context.Context) error{worker.ReleaseAll, worker.Unregister} {
+	for _, give := range []func(context.Context) error{worker.ReleaseRest, worker.Unregister} {
 		if err := give(t.Context()); err != nil {
 			t.Fatal(err)
 		}

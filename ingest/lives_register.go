@@ -31,15 +31,15 @@ func (l *Lives) lockName(ctx context.Context, conn *pgx.Conn) (locked bool, err 
 }
 
 // Register announces this worker with the number of slots that it can hold, for
-// the time of a lease; Renew prolongs it. What a dead process of the same name
-// still held is given back.
+// the time of a lease, which Renew renews. Claims may be trusted until
+// trustedUntil. What a dead process of the same name still held is given back.
 //
 // A name that is registered is refused with ErrNameTaken, but for the one case
 // in which no process can be behind it: its session in Postgres has ended, as it
 // does when a process is killed. One that lives and has only lost its connection
 // finds out at its next Renew that the name is not its any more.
-func (l *Lives) Register(ctx context.Context, capacity int) error {
-	return l.call(ctx, "registering the worker", func(ctx context.Context) error {
+func (l *Lives) Register(ctx context.Context, capacity int) (trustedUntil time.Time, err error) {
+	err = l.call(ctx, "registering the worker", func(ctx context.Context) error {
 		conn, alone, err := l.connect(ctx)
 		if err != nil {
 			return err
@@ -47,11 +47,12 @@ func (l *Lives) Register(ctx context.Context, capacity int) error {
 		for deadline := time.Now().Add(nameWait); err == nil && !alone && time.Now().Before(deadline) && sleep(ctx, nameTry); {
 			alone, err = l.lockName(ctx, conn)
 		}
+		trustedUntil = l.trustedUntil(time.Now())
 		if err == nil {
 			err = l.register(ctx, capacity, alone)
 		}
 		if err == nil {
-			_, err = l.pool.Exec(ctx, releaseAllSQL, l.worker, l.instance)
+			err = l.releaseRest(ctx, nil)
 		}
 		if err != nil {
 			l.hangUp(ctx, conn)
@@ -60,6 +61,7 @@ func (l *Lives) Register(ctx context.Context, capacity int) error {
 		l.session.Store(conn)
 		return nil
 	})
+	return trustedUntil, err
 }
 
 // Registrations that ended long ago are of no use to anybody: names often hold

@@ -41,7 +41,8 @@ WITH told AS (
 	UPDATE broadcasts b
 	SET last_seen = CASE WHEN g.heard THEN now() ELSE b.last_seen END,
 		ended_at = CASE WHEN g.off_air AND NOT EXISTS (
-			SELECT FROM live_state o WHERE o.live = g.live AND o.slot <> g.slot AND o.state IN ('live', 'recall') AND o.lease_until > now()
+			SELECT FROM live_state s LEFT JOIN workers w ON w.name = s.owner
+			WHERE s.live = g.live AND s.slot <> g.slot AND s.state IN ('live', 'recall') AND ` + slotHeld + `
 		) THEN now() END
 	FROM given g WHERE b.live = g.live AND b.live_stream_id = g.live_stream_id AND b.ended_at IS NULL
 ), dropped AS (
@@ -161,22 +162,25 @@ func (l *Lives) release(ctx context.Context, sql string, batch []*releasing) (lo
 }
 
 // Another process may have taken the name; then the rows are its own.
-const releaseAllSQL = `
+const releaseRestSQL = `
 WITH mine AS (
 	SELECT live, slot FROM live_state
-	WHERE owner = $1 AND EXISTS (SELECT FROM workers WHERE name = $1 AND instance = $2)
+	WHERE owner = $1 AND EXISTS (SELECT FROM workers WHERE name = $1 AND instance = $2) AND ($3::bigint[] IS NULL OR live = ANY ($3))
 	ORDER BY live, slot FOR UPDATE SKIP LOCKED
 )
 UPDATE live_state s
 SET owner = NULL, lease_until = NULL, changed = false, offered = false, successor = NULL, successor_until = NULL, next_at = now(),
-	state = 'queued', reason = 'its worker has stopped', code = 0, since = now(), updated_at = now()
+	state = 'queued', reason = 'given back by worker ' || $1, code = 0, since = now(), updated_at = now()
 FROM mine WHERE s.live = mine.live AND s.slot = mine.slot`
 
-// ReleaseAll gives back whatever this worker still holds, due at once. Rows that
-// somebody has locked come free when their leases end.
-func (l *Lives) ReleaseAll(ctx context.Context) error {
-	return l.call(ctx, "releasing all lives", func(ctx context.Context) error {
-		_, err := l.pool.Exec(ctx, releaseAllSQL, l.worker, l.instance)
-		return err
-	})
+// ReleaseRest gives back whatever this worker still holds, due at once. Rows that
+// somebody has locked come free when its lease ends.
+func (l *Lives) ReleaseRest(ctx context.Context) error {
+	return l.call(ctx, "releasing the rest of the lives", func(ctx context.Context) error { return l.releaseRest(ctx, nil) })
+}
+
+// releaseRest gives back what this worker holds of the lives in ids; nil: of all.
+func (l *Lives) releaseRest(ctx context.Context, ids []int64) error {
+	_, err := l.pool.Exec(ctx, releaseRestSQL, l.worker, l.instance, ids)
+	return err
 }

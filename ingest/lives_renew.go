@@ -2,55 +2,106 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Rows that somebody has locked are left out, so that they hold up no other. A
-// registration that ends later than the leases would be counted on for rooms
-// that are free: both are prolonged by one statement.
+// renewSQL renews the lease of a worker, which is that of all its slots. It does
+// not wait for whoever has the row locked: another worker that takes slots from
+// it, since the lease has passed.
 const renewSQL = `
 WITH me AS (
-	SELECT name FROM workers WHERE name = $3 AND instance = $5 FOR UPDATE SKIP LOCKED
-), prolonged AS (
-	UPDATE workers w SET lease_until = now() + $4::interval, capacity = $6 FROM me WHERE w.name = me.name
-), mine AS (
-	SELECT s.live, s.slot FROM live_state s JOIN unnest($1::bigint[], $2::bigint[]) AS held (live, epoch) USING (live, epoch)
-	WHERE s.owner = $3 AND s.lease_until > now()
-	ORDER BY s.live, s.slot
-	FOR UPDATE OF s SKIP LOCKED
+	SELECT name FROM workers WHERE name = $1 AND instance = $2 FOR UPDATE SKIP LOCKED
 ), renewed AS (
-	UPDATE live_state s SET lease_until = now() + $4::interval
-	FROM mine WHERE s.live = mine.live AND s.slot = mine.slot
-	RETURNING s.live
+	UPDATE workers w SET lease_until = now() + $3::interval, capacity = $4 FROM me WHERE w.name = me.name RETURNING w.name
 )
-SELECT ARRAY(SELECT live FROM renewed), EXISTS (SELECT FROM workers WHERE name = $3 AND instance = $5)`
+SELECT EXISTS (SELECT FROM renewed), EXISTS (SELECT FROM workers WHERE name = $1 AND instance = $2)`
 
-// Renew prolongs the registration, with a new capacity, and the leases in held,
-// which has the epoch by row ID. Those in kept may be trusted until
-// trustedUntil; the others for as long as before: somebody had the row locked,
-// another worker for a moment or a person who is deleting it, or the lease is
-// lost, which Unwanted tells. A registration that is gone is made anew; the error
-// is ErrNameTaken when another process has taken the name.
-func (l *Lives) Renew(ctx context.Context, held map[int64]int64, capacity int) (kept []int64, trustedUntil time.Time, err error) {
-	trustedUntil = l.TrustedUntil(time.Now())
-	ids, epochs := make([]int64, 0, len(held)), make([]int64, 0, len(held))
-	for id, epoch := range held {
-		ids, epochs = append(ids, id), append(epochs, epoch)
-	}
-	err = l.call(ctx, "renewing leases", func(ctx context.Context) error {
-		var registered bool
-		err := l.pool.QueryRow(ctx, renewSQL, ids, epochs, l.worker, l.lease, l.instance, capacity).Scan(&kept, &registered)
-		if err == nil && !registered {
-			err = l.register(ctx, capacity, false)
+// ownSQL is what a worker owns, and what it may become the owner of.
+const ownSQL = `
+SELECT live, epoch, true AS owned FROM live_state WHERE owner = $1
+UNION ALL
+SELECT live, epoch + 1, false FROM live_state WHERE offered AND successor = $1`
+
+// errRenewalLocked says that the lease was not renewed.
+var errRenewalLocked = errors.New("its row in the table workers is locked: another worker took over rooms of it just now, or a transaction was left open")
+
+// Renew renews the worker's lease, with a new capacity. Its claims may be trusted
+// until trustedUntil, but for those in lost, for as long as before: they are of
+// held, which has the epoch by row ID, and not this worker's any more. What it
+// holds and is not in held is given back: a call has failed after all it did.
+//
+// A worker whose lease had passed keeps what nobody has taken. Hence what is lost
+// is looked up after the renewal, from when on nobody can take anything. That is
+// not so when the registration is gone, and is made anew: then all is in lost, and
+// the next renewal tells. The error is ErrNameTaken when another process has taken
+// the name.
+func (l *Lives) Renew(ctx context.Context, held map[int64]int64, capacity int) (lost []int64, trustedUntil time.Time, err error) {
+	trustedUntil = l.trustedUntil(time.Now())
+	err = l.call(ctx, "renewing the lease", func(ctx context.Context) error {
+		var renewed, registered bool
+		err := l.pool.QueryRow(ctx, renewSQL, l.worker, l.instance, l.lease, capacity).Scan(&renewed, &registered)
+		switch {
+		case err != nil:
+			return err
+		case !registered:
+			lost, _ = arrays(held)
+			return l.register(ctx, capacity, false)
+		case !renewed:
+			return errRenewalLocked
 		}
+		lost, err = l.reconcile(ctx, held)
 		return err
 	})
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	return kept, trustedUntil, nil
+	return lost, trustedUntil, nil
+}
+
+// reconcile answers those of held that this worker does not hold, and gives back
+// what it holds beside them.
+func (l *Lives) reconcile(ctx context.Context, held map[int64]int64) (lost []int64, err error) {
+	rows, err := l.pool.Query(ctx, ownSQL, l.worker)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		id, epoch int64
+		owned     bool
+		unknown   []int64
+		own       = make(map[int64]bool, len(held))
+	)
+	if _, err := pgx.ForEachRow(rows, []any{&id, &epoch, &owned}, func() error {
+		if known, ok := held[id]; ok && known == epoch {
+			own[id] = true
+		} else if owned {
+			unknown = append(unknown, id)
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	for id := range held {
+		if !own[id] {
+			lost = append(lost, id)
+		}
+	}
+	if len(unknown) == 0 {
+		return lost, nil
+	}
+	return lost, l.releaseRest(ctx, unknown)
+}
+
+// arrays are the IDs and epochs of held as Postgres takes them: NULL is no array.
+func arrays(held map[int64]int64) (ids, epochs []int64) {
+	ids, epochs = make([]int64, 0, len(held)), make([]int64, 0, len(held))
+	for id, epoch := range held {
+		ids, epochs = append(ids, id), append(epochs, epoch)
+	}
+	return ids, epochs
 }
 
 // A successor's claim has the epoch that its row will have.
@@ -67,10 +118,7 @@ WHERE l.id IS NULL OR s.live IS NULL OR NOT l.enabled OR l.start_at > now() OR l
 // or given another live_id or endpoint. The last are due again as soon as they
 // are released. In lost are those that are another's now.
 func (l *Lives) Unwanted(ctx context.Context, held map[int64]int64) (unwanted, lost []int64, err error) {
-	var ids, epochs []int64
-	for id, epoch := range held {
-		ids, epochs = append(ids, id), append(epochs, epoch)
-	}
+	ids, epochs := arrays(held)
 	err = l.call(ctx, "looking for lives that are not wanted any more", func(ctx context.Context) error {
 		rows, err := l.pool.Query(ctx, unwantedSQL, ids, epochs, l.worker)
 		if err != nil {

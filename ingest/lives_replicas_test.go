@@ -6,8 +6,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // However many workers claim at once, each live goes to as many different ones
@@ -84,7 +82,7 @@ func TestStatusOfReplicas(t *testing.T) {
 	expect("one hears it", "live", "two", 1, "one", "two")
 	report(one, first[0], StateLive)
 	expect("both hear it", "live", "one", 2, "one", "two")
-	execute(t, one, "UPDATE live_state SET lease_until = now() WHERE owner = 'one'")
+	execute(t, one, "UPDATE workers SET lease_until = now() WHERE name = 'one'")
 	expect("one is dead", "live", "two", 1, "two")
 	if err := two.Release(t.Context(), second[0].ID, second[0].Epoch, Report{State: StateOffline, RetryAfter: time.Hour}); err != nil {
 		t.Fatal(err)
@@ -168,35 +166,5 @@ func TestReplicasOfOneLive(t *testing.T) {
 	}
 	if got := status(t, one, "a").State; got != "finished" {
 		t.Errorf("state is %q", got)
-	}
-}
-
-// A renewal touches no index, so that thousands of them every few seconds do not
-// bloat the table.
-func TestRenewalsAreHeapOnly(t *testing.T) {
-	l := openLives(t, newDatabase(t), "worker")
-	execute(t, l, "INSERT INTO lives (live_id) SELECT 'live' || n FROM generate_series(1, 100) n")
-	ids, epochs := []int64{}, []int64{}
-	for _, live := range claim(t, l, 100) {
-		ids, epochs = append(ids, live.ID), append(epochs, live.Epoch)
-	}
-	execute(t, l, "VACUUM live_state") // of what the claim left, as autovacuum does
-	counts := func(tx pgx.Tx) (updates, heapOnly int) {
-		t.Helper()
-		err := tx.QueryRow(t.Context(), "SELECT pg_stat_get_xact_tuples_updated(c), pg_stat_get_xact_tuples_hot_updated(c) FROM to_regclass('live_state') c").Scan(&updates, &heapOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return updates, heapOnly
-	}
-	tx := leaveOpen(t, l, "SELECT")
-	before, heapOnlyBefore := counts(tx)
-	if _, err := tx.Exec(t.Context(), renewSQL, ids, epochs, l.worker, l.lease, l.instance, 100); err != nil {
-		t.Fatal(err)
-	}
-	updates, heapOnly := counts(tx)
-	updates, heapOnly = updates-before, heapOnly-heapOnlyBefore
-	if updates != 100 || heapOnly < 90 { // some find their page full
-		t.Errorf("%d updates, %d of them touch no index, want 100 and nearly all", updates, heapOnly)
 	}
 }

@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 )
@@ -36,8 +38,8 @@ func TestManyLives(t *testing.T) {
 			return len(lives), err
 		}},
 		{"renew", func() (int, error) {
-			kept, _, err := l.Renew(t.Context(), held, rows)
-			return len(kept), err
+			lost, _, err := l.Renew(t.Context(), held, rows)
+			return rows - len(lost), err
 		}},
 		{"unwanted", func() (int, error) {
 			unwanted, _, err := l.Unwanted(t.Context(), held)
@@ -71,14 +73,14 @@ func TestManyLives(t *testing.T) {
 			return len(lives), err
 		}},
 		{"take over", func() (int, error) {
-			taken, _, err := heir.TakeOver(t.Context(), entering)
+			taken, err := heir.TakeOver(t.Context(), entering)
 			return len(taken), err
 		}},
 		{"list", func() (int, error) {
 			list, err := l.List(t.Context())
 			return len(list), err
 		}},
-		{"release all", func() (int, error) { return rows, heir.ReleaseAll(t.Context()) }},
+		{"release the rest", func() (int, error) { return rows, heir.ReleaseRest(t.Context()) }},
 	}
 	for _, step := range steps {
 		start := time.Now()
@@ -88,4 +90,26 @@ func TestManyLives(t *testing.T) {
 			t.Fatalf("%s: %d rows, %v", step.name, got, err)
 		}
 	}
+}
+
+// Ten workers claim at once when many rows are inserted: each looks again at what
+// the others have taken meanwhile, and is over within callTimeout.
+func TestManyLivesAreClaimedAtOnce(t *testing.T) {
+	const rows, workers = 20_000, 10
+	database := newDatabase(t)
+	var all []*Lives
+	for w := range workers {
+		all = append(all, openLives(t, database, fmt.Sprint("worker", w)))
+	}
+	execute(t, all[0], "INSERT INTO lives (live_id) SELECT 'live' || n FROM generate_series(1, $1) n", rows)
+	var claiming sync.WaitGroup
+	for _, l := range all {
+		claiming.Go(func() {
+			lives, err := l.Claim(t.Context(), Claims{Limit: rows / workers})
+			if err != nil || len(lives) < rows/workers/2 {
+				t.Errorf("%s claimed %d rows: %v", l.worker, len(lives), err)
+			}
+		})
+	}
+	claiming.Wait()
 }

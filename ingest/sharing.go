@@ -69,14 +69,13 @@ func (i *Ingester) take(ctx context.Context, load Load, fair int) error {
 
 // claim takes up to n slots that have been due for a time.
 func (i *Ingester) claim(ctx context.Context, n int, dueFor time.Duration) error {
-	asked := time.Now()
 	lives, err := i.o.Lives.Claim(ctx, Claims{Limit: n, DueFor: dueFor, Except: i.heldIDs()})
 	if err != nil {
 		return err
 	}
 	i.metrics.claims.Add(float64(len(lives)))
 	for _, live := range lives {
-		i.open(&holding{live: live}, i.o.Lives.TrustedUntil(asked))
+		i.open(&holding{live: live}, i.trusted)
 	}
 	return nil
 }
@@ -111,11 +110,11 @@ func (i *Ingester) takeOver(ctx context.Context) error {
 	if len(entered) == 0 {
 		return nil
 	}
-	taken, trustedUntil, err := i.o.Lives.TakeOver(ctx, entered)
+	taken, err := i.o.Lives.TakeOver(ctx, entered)
 	i.metrics.takenOver.Add(float64(len(taken)))
 	for _, id := range taken {
 		i.holdings[id].taken = true
-		i.holdings[id].trust(trustedUntil)
+		i.holdings[id].trust(i.trusted)
 	}
 	return err
 }

@@ -26,7 +26,8 @@ func hearing(t *testing.T, s *setting) map[string]int {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	rows, err := conn.Query(t.Context(), "SELECT owner, count(*) FROM live_state WHERE lease_until > now() AND state = 'live' GROUP BY owner")
+	rows, err := conn.Query(t.Context(), `SELECT s.owner, count(*) FROM live_state s JOIN workers w ON w.name = s.owner
+		WHERE slot_due_at(s.owner, s.lease_until, s.next_at, w.lease_until) > now() AND s.state = 'live' GROUP BY s.owner`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func (s *stage) claimCalls(ctx context.Context, lives int) (err error) {
 			return err
 		}
 		defer l.Close()
-		if err := l.Register(ctx, lives); err != nil {
+		if _, err := l.Register(ctx, lives); err != nil {
 			return err
 		}
 		var claimed []ingest.Live
@@ -216,7 +216,7 @@ func (s *stage) migrate(ctx context.Context, database string) error {
 
 // measureRest measures what Postgres does for a while.
 func (s *stage) measureRest(ctx context.Context, database string, lives int, lasts time.Duration) error {
-	// For two leases from its start on a worker is in doubt.
+	// What claiming left behind is vacuumed first.
 	if err := process.Pause(ctx, 90*time.Second); err != nil {
 		return err
 	}

@@ -186,7 +186,10 @@ func (s *stage) balanced(ctx context.Context) error {
 	return process.Until(ctx, patience, time.Second, "the workers share the rooms to within a tenth", func() (bool, error) {
 		fair, err := s.lookUp(ctx, `
 SELECT (count(*) = $1 AND sum(rooms) = $2 AND min(rooms) >= $3 AND max(rooms) <= $4)::text
-FROM (SELECT count(*) AS rooms FROM live_state WHERE lease_until > now() AND state = 'live' GROUP BY owner) AS w`,
+FROM (
+	SELECT count(*) AS rooms FROM live_state s JOIN workers w ON w.name = s.owner
+	WHERE slot_due_at(s.owner, s.lease_until, s.next_at, w.lease_until) > now() AND s.state = 'live' GROUP BY s.owner
+) AS held`,
 			running, rooms, 0.9*share, 1.1*share)
 		return fair == "true", err
 	})
