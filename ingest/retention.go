@@ -170,27 +170,30 @@ func (c *ClickHouse) DeleteOlder(ctx context.Context, lives map[string]int) (tab
 	for live, days := range lives {
 		byDays[days] = append(byDays[days], live)
 	}
-	var conditions []string
-	for days, lives := range byDays {
-		conditions = append(conditions, fmt.Sprintf("live_id IN (%s) AND event_time < now() - toIntervalDay(%d)", list(lives, quoted), days))
+	old := func(room, at string) string {
+		var conditions []string
+		for days, lives := range byDays {
+			conditions = append(conditions, fmt.Sprintf("(%s IN (%s) AND %s < now() - toIntervalDay(%d))", room, list(lives, quoted), at, days))
+		}
+		return strings.Join(conditions, " OR ")
 	}
-	if len(conditions) == 0 {
+	if len(lives) == 0 {
 		return 0, nil
 	}
-	old := "(" + strings.Join(conditions, ") OR (") + ")"
 	ctx = readSettings(ctx)
-	for _, table := range schema.Tables {
-		if table.Name == coverageTable {
-			continue
+	for _, table := range personalTables() {
+		these := old("live_id", "event_time")
+		if table == "dead_letters" { // which are of a table, whose row they hold
+			these = old("JSONExtractString(row, 'live_id')", "inserted_at")
 		}
 		var some uint64
-		err := c.conn.QueryRow(ctx, fmt.Sprintf("SELECT count() FROM (SELECT 1 FROM %s WHERE %s LIMIT 1)", table.Name, old)).Scan(&some)
+		err := c.conn.QueryRow(ctx, fmt.Sprintf("SELECT count() FROM (SELECT 1 FROM %s WHERE %s LIMIT 1)", table, these)).Scan(&some)
 		if err == nil && some > 0 {
-			err = c.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s WHERE %s", c.cluster.changed(table.Name), old))
+			err = c.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s WHERE %s", c.cluster.changed(table), these))
 			tables++
 		}
 		if err != nil {
-			return tables, fmt.Errorf("deleting old rows of lives from %s: %w", table.Name, err)
+			return tables, fmt.Errorf("deleting old rows of lives from %s: %w", table, err)
 		}
 	}
 	return tables, nil

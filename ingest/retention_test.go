@@ -1,12 +1,15 @@
 package ingest
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"kslive/schema"
 )
 
 func TestParseRetention(t *testing.T) {
@@ -128,6 +131,13 @@ func TestRetentionLeavesForeignTTL(t *testing.T) {
 func TestRetainDays(t *testing.T) {
 	w, l := openWarehouse(t), openLives(t, newDatabase(t), "a")
 	oldRows(t, w)
+	for _, room := range []string{"3xroom1", "3xroom2"} {
+		row, err := json.Marshal(&schema.Comment{Event: schema.Event{LiveID: room}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, w, "INSERT INTO dead_letters (table_name, row, inserted_at) SELECT 'comments', %s, now64(3) - toIntervalDay(arrayJoin([10, 100]))", quoted(string(row)))
+	}
 	if _, err := l.pool.Exec(t.Context(), "INSERT INTO lives (live_id, retain_days) VALUES ('https://live.kuaishou.com/u/3xroom1', 50), ('3xroom2', NULL), ('3xroom3', 1)"); err != nil {
 		t.Fatal(err)
 	}
@@ -138,6 +148,9 @@ func TestRetainDays(t *testing.T) {
 		}
 		if one, two := keptOf(t, w, "3xroom1"), keptOf(t, w, "3xroom2"); one != "2 comments, 2 gifts" || two != "4 comments, 4 gifts" {
 			t.Errorf("%s; %s", one, two)
+		}
+		if one, two := countOf(t, w, "SELECT count() FROM dead_letters WHERE position(row, '3xroom1') > 0"), countOf(t, w, "SELECT count() FROM dead_letters"); one != 1 || two != 3 {
+			t.Errorf("%d dead letters of the room, %d in all", one, two)
 		}
 	}
 	if due, err := l.beginChore(t.Context(), "retention"); due || err != nil {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -71,8 +72,10 @@ func fill(sql string, values map[string][]string) (string, error) {
 				quoted[i] = "'" + strings.ReplaceAll(value, "'", `\'`) + "'"
 			case "sqlstring":
 				quoted[i] = "'" + strings.ReplaceAll(value, "'", "''") + "'"
+			case "percentencode":
+				quoted[i] = strings.ReplaceAll(url.QueryEscape(value), "+", "%20")
 			default: // bare text would be SQL
-				err = fmt.Errorf("the variable %s is neither singlequote nor sqlstring", use)
+				err = fmt.Errorf("the variable %s is neither singlequote nor sqlstring nor percentencode", use)
 			}
 		}
 		return strings.Join(quoted, ",")
@@ -82,7 +85,7 @@ func fill(sql string, values map[string][]string) (string, error) {
 
 func TestExpand(t *testing.T) {
 	r := timeRange{time.UnixMilli(1_700_000_000_123), time.UnixMilli(1_700_000_060_456), 90 * time.Second}
-	values := map[string][]string{"live": {"a'b"}, "many": {"x", "y"}}
+	values := map[string][]string{"live": {"a'b"}, "many": {"x", "y"}, "text": {`'\ $__interval_s%火`}}
 	for sql, want := range map[string]string{
 		"$__timeFilter(minute)":    "minute >= toDateTime(1700000000) AND minute <= toDateTime(1700000060)",
 		"$__timeFilter_ms(c.time)": "c.time >= fromUnixTimestamp64Milli(1700000000123) AND c.time <= fromUnixTimestamp64Milli(1700000060456)",
@@ -93,6 +96,7 @@ func TestExpand(t *testing.T) {
 		"${live:singlequote}":      `'a\'b'`,
 		"${live:sqlstring}":        `'a''b'`,
 		"(${many:singlequote})":    "('x','y')",
+		"${text:percentencode}":    "%27%5C%20%24__interval_s%25%E7%81%AB",
 	} {
 		if got, err := expand(sql, r, values); err != nil || got != want {
 			t.Errorf("%s: %s, %v; want %s", sql, got, err, want)
