@@ -282,7 +282,8 @@ func (i *Ingester) heldBack() error {
 }
 
 // renew renews the lease. What is not this worker's any more is trusted for as long
-// as it was: a poll tells whether another worker has it or nobody wants it.
+// as it was: a poll tells whether another worker has it or nobody wants it. What
+// it was about to take over may be its own by now, if the answer was lost.
 func (i *Ingester) renew(ctx context.Context) {
 	lost, trustedUntil, err := i.o.Lives.Renew(ctx, i.epochs(func(*holding) bool { return true }), i.capacity())
 	switch {
@@ -301,12 +302,13 @@ func (i *Ingester) renew(ctx context.Context) {
 	i.trusted = trustedUntil
 	slices.Sort(lost)
 	for id, h := range i.holdings {
-		if _, gone := slices.BinarySearch(lost, id); !gone && h.owned() {
+		switch _, gone := slices.BinarySearch(lost, id); {
+		case !gone:
+			h.taken = true
 			h.trust(trustedUntil)
+		case h.owned():
+			i.wakeUp()
 		}
-	}
-	if len(lost) > 0 {
-		i.wakeUp()
 	}
 }
 

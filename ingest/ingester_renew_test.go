@@ -51,3 +51,22 @@ func TestFailedRenewalIsTriedAgain(t *testing.T) {
 		t.Errorf("the leases were not renewed again: %v", err)
 	}
 }
+
+// A worker that has taken a room over and was not told knows it when it has renewed
+// its lease, and holds the room for as long.
+func TestTakeOverIsFoundByRenewal(t *testing.T) {
+	h := newHandover(t)
+	i := newIdleIngester(t, h.heir)
+	entering := &holding{live: h.entering, successor: true, expiry: time.NewTimer(time.Hour)}
+	i.holdings[h.entering.ID] = entering
+	for _, want := range []bool{false, true} {
+		i.renew(t.Context())
+		if entering.owned() != want || i.unrenewed {
+			t.Errorf("owned is %v, want %v", entering.owned(), want)
+		}
+		h.takeOver()
+	}
+	if got := status(t, h.owner, "a").Worker; got != "heir" {
+		t.Errorf("the room is %q's", got)
+	}
+}

@@ -19,19 +19,13 @@ WITH me AS (
 )
 SELECT EXISTS (SELECT FROM renewed), EXISTS (SELECT FROM workers WHERE name = $1 AND instance = $2)`
 
-// ownSQL is what a worker owns, and what it may become the owner of.
-const ownSQL = `
-SELECT live, epoch, true AS owned FROM live_state WHERE owner = $1
-UNION ALL
-SELECT live, epoch + 1, false FROM live_state WHERE offered AND successor = $1`
-
 // errRenewalLocked says that the lease was not renewed.
 var errRenewalLocked = errors.New("its row in the table workers is locked: another worker took over rooms of it just now, or a transaction was left open")
 
 // Renew renews the worker's lease, with a new capacity. Its claims may be trusted
 // until trustedUntil, but for those in lost, for as long as before: they are of
-// held, which has the epoch by row ID, and not this worker's any more. What it
-// holds and is not in held is given back: a call has failed after all it did.
+// held, which has the epoch by row ID, and not this worker's, or not any more. What
+// it holds and is not in held is given back: a call has failed after all it did.
 //
 // A worker whose lease had passed keeps what nobody has taken. Hence what is lost
 // is looked up after the renewal, from when on nobody can take anything. That is
@@ -64,20 +58,19 @@ func (l *Lives) Renew(ctx context.Context, held map[int64]int64, capacity int) (
 // reconcile answers those of held that this worker does not hold, and gives back
 // what it holds beside them.
 func (l *Lives) reconcile(ctx context.Context, held map[int64]int64) (lost []int64, err error) {
-	rows, err := l.pool.Query(ctx, ownSQL, l.worker)
+	rows, err := l.pool.Query(ctx, "SELECT live, epoch FROM live_state WHERE owner = $1", l.worker)
 	if err != nil {
 		return nil, err
 	}
 	var (
 		id, epoch int64
-		owned     bool
 		unknown   []int64
 		own       = make(map[int64]bool, len(held))
 	)
-	if _, err := pgx.ForEachRow(rows, []any{&id, &epoch, &owned}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&id, &epoch}, func() error {
 		if known, ok := held[id]; ok && known == epoch {
 			own[id] = true
-		} else if owned {
+		} else {
 			unknown = append(unknown, id)
 		}
 		return nil
