@@ -66,6 +66,10 @@ func (f consoleFlags) serve(address, token string, certificate *certificate, s s
 	}
 	var pages http.Handler
 	if f.Console {
+		if certificate == nil && !console.Local(address) {
+			s.logger.Warn("the console is served without TLS where other machines can reach it: whoever can listen on the way reads its token and pages. "+
+				"Give --http-tls-cert and --http-tls-key, or put a proxy with TLS before it", "http_listen", address)
+		}
 		var err error
 		pages, err = console.New(console.Options{
 			Lives: s.pipeline.lives, ClickHouse: s.pipeline.clickhouse, Ingester: s.pipeline.ingester, Metrics: s.registry,

@@ -47,11 +47,12 @@ func TestConsoleInChromium(t *testing.T) {
 	add(quiet)
 	const token = "correct horse battery"
 	guarded, _ := openConsole(t, s, "", token)
+	secure, _ := openOverTLS(t, s, p, token)
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	check := exec.CommandContext(ctx, "node", "check.mjs")
 	check.Dir = "../../internal/console/browser"
-	check.Env = append(os.Environ(), "CONSOLE="+base, "SPARE="+spare, "HOSTILE="+hostile, "GUARDED="+guarded, "TOKEN="+token)
+	check.Env = append(os.Environ(), "CONSOLE="+base, "SPARE="+spare, "HOSTILE="+hostile, "GUARDED="+guarded, "SECURE="+secure, "TOKEN="+token)
 	check.Stdout, check.Stderr = os.Stdout, os.Stderr
 	if err := check.Run(); err != nil {
 		t.Fatalf("node check.mjs: %v", err)

@@ -10,6 +10,9 @@ import { chromium } from "playwright-core";
 
 const base = process.env.CONSOLE;
 const guarded = process.env.GUARDED; // asks for TOKEN
+const secure = process.env.SECURE; // likewise, over TLS
+// The same by a name that is not this machine's, as from another: a browser trusts that less.
+const elsewhere = guarded.replace("127.0.0.1", "console.example");
 const spare = process.env.SPARE;
 const hostile = process.env.HOSTILE;
 const shots = process.env.SCREENSHOTS ?? "screenshots";
@@ -19,7 +22,8 @@ const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 assert.ok(existsSync(program), `no Chromium at ${program}: apt-get install chromium, or name it in CHROMIUM`);
 mkdirSync(shots, { recursive: true });
 // Chromium's sandbox refuses root, as which CI runs; it sees nothing but the console.
-const browser = await chromium.launch({ executablePath: program, args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
+const args = ["--host-resolver-rules=MAP console.example 127.0.0.1", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])];
+const browser = await chromium.launch({ executablePath: program, args });
 
 // visit opens a context of its own, and has the check fail for what a page must not do.
 async function visit(options, look) {
@@ -29,7 +33,7 @@ async function visit(options, look) {
   const wrong = [];
   page.on("pageerror", (error) => wrong.push(`${error}`));
   page.on("console", (said) => said.type() === "error" && !/status of 4\d\d/.test(said.text()) && wrong.push(said.text()));
-  page.on("request", (request) => [base, guarded].includes(new URL(request.url()).origin) || wrong.push(`asks ${request.url()}`));
+  page.on("request", (request) => [base, guarded, secure, elsewhere].includes(new URL(request.url()).origin) || wrong.push(`asks ${request.url()}`));
   await look(page);
   assert.deepEqual(wrong, []);
   await context.close();
@@ -181,20 +185,33 @@ for (const colorScheme of ["light", "dark"]) {
   }
 }
 
-await step("a token is asked for", async () => {
-  await visit({}, async (page) => {
-    await page.goto(`${guarded}/worker`);
-    assert.equal(new URL(page.url()).pathname, "/login");
-    await axeClean(page, "login");
-    for (const [token, heading] of [["wrong", "Log in"], [process.env.TOKEN, "Rooms"]]) {
-      await page.getByLabel("Token").fill(token);
-      await page.keyboard.press("Enter");
-      await page.getByRole("heading", { name: heading, exact: true }).waitFor();
-    }
-    await page.getByRole("button", { name: "Log out" }).click();
-    await page.getByLabel("Token").waitFor();
+async function logIn(page) {
+  for (const [token, heading] of [["wrong", "Log in"], [process.env.TOKEN, "Rooms"]]) {
+    await page.getByLabel("Token").fill(token);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: heading, exact: true }).waitFor();
+  }
+}
+
+for (const [way, address, open] of [["on this machine", guarded, 0], ["from elsewhere, without TLS", elsewhere, 1], ["over TLS", secure, 0]]) {
+  await step(`a token is asked for ${way}`, async () => {
+    await visit({ ignoreHTTPSErrors: true }, async (page) => {
+      await page.goto(`${address}/worker`);
+      assert.equal(new URL(page.url()).pathname, "/login");
+      assert.equal(await page.locator("#open").count(), open);
+      await axeClean(page, `login ${way}`);
+      await logIn(page);
+      if (address === secure) {
+        await page.goto(`${secure}/?kind=good`);
+        await page.locator("#rows a").first().click();
+        await page.getByText("Connected.").waitFor();
+        await page.locator("#log li").nth(3).waitFor();
+      }
+      await page.getByRole("button", { name: "Log out" }).click();
+      await page.getByLabel("Token").waitFor();
+    });
   });
-});
+}
 
 await step("the language is switched and kept", async () => {
   await visit({}, async (page) => {
