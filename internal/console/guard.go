@@ -20,7 +20,7 @@ const (
 	// secureCookie is its name over TLS. With one name, a browser that has once seen
 	// a worker over TLS would take no cookie of one on the same host without it.
 	secureCookie = "__Host-ingest_console"
-	tokenAge    = 30 * 24 * time.Hour
+	tokenAge     = 30 * 24 * time.Hour
 )
 
 // policy lets a page load what this console serves, and nothing else.
