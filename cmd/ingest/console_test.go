@@ -240,6 +240,7 @@ func TestConsole(t *testing.T) {
 			}
 		}
 	})
+	t.Run("missed", func(t *testing.T) { missedIsCounted(t, s, p) })
 	t.Run("worker", func(t *testing.T) {
 		wants(t, v.get("/worker"), "the worker w", "It claims rooms.", `<th scope="row">comments</th>`, "guest")
 	})
