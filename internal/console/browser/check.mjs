@@ -158,6 +158,40 @@ await step("a browser that is too slow is told", async () => {
   });
 });
 
+await step("a stream that is refused is tried again", async () => {
+  await visit({}, async (page) => {
+    let refusals = 0;
+    await page.route("**/live", (route) => (refusals++ < 1 ? route.fulfill({ status: 404, body: "" }) : route.continue()));
+    await page.goto(`${base}/?kind=good`);
+    await page.locator("#rows a").first().click();
+    await page.getByText("Trying again.").waitFor();
+    await page.getByText("Connected.").waitFor();
+    await page.locator("#log li").first().waitFor();
+    assert.equal(refusals, 2);
+  });
+});
+
+await step("a flood is counted, and drawn in part", async () => {
+  await visit({}, async (page) => {
+    const item = { kind: "comment", at: 1, name: "n", text: "t" };
+    const news = `event: news\ndata: ${JSON.stringify({ items: Array(60).fill(item), skippedComments: 1, skippedGifts: 2 })}\n\n`;
+    await page.route("**/live", (route) => route.fulfill({ contentType: "text/event-stream", body: `retry: 600000\n\n${news.repeat(500)}` }));
+    await page.addInitScript(() => {
+      window.added = 0;
+      const count = (list) => list.forEach((change) => change.target.id === "log" && (window.added += change.addedNodes.length));
+      new MutationObserver(count).observe(document, { childList: true, subtree: true });
+    });
+    await page.goto(`${base}/?kind=good`);
+    await page.locator("#rows a").first().click();
+    await page.waitForFunction(() => document.getElementById("comments").textContent === "30500");
+    const [added, lines, gifts, skipped] = await page.evaluate(() => [window.added, document.querySelectorAll("#log li").length, ...["gifts", "skipped"].map((id) => Number(document.getElementById(id).textContent))]);
+    assert.equal(lines, 200);
+    assert.equal(gifts, 1000);
+    assert.equal(skipped, 30500 + 1000 - added);
+    assert.ok(added < 10_000, `${added} of 30000 lines were drawn`);
+  });
+});
+
 const pages = async (page) => {
   await page.goto(`${base}/?kind=good`);
   const room = await page.locator("#rows tr", { hasNotText: "3xhostileroom22" }).locator("th a").first().getAttribute("href");
