@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -80,6 +82,9 @@ func (f consoleFlags) serve(address, token string, certificate *certificate, s s
 		}
 	}
 	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, "", fmt.Errorf("another program listens on %s, perhaps another worker: name another address by --http-listen, or port 0 for one that is free", address)
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("listening on --http-listen: %w", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -165,5 +166,18 @@ func TestConsoleWarnsWithoutTLS(t *testing.T) {
 		if strings.Contains(said.String(), "without TLS") != c.warned {
 			t.Errorf("%+v: it said %s", c, &said)
 		}
+	}
+}
+
+// Where another program listens, it says so and what to do.
+func TestListeningWhereAnotherDoes(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	_, _, err = consoleFlags{}.serve(other.Addr().String(), "", nil, shown{})
+	if err == nil || !strings.Contains(err.Error(), "another program listens on 127.0.0.1:") || !strings.Contains(err.Error(), "name another address by --http-listen") {
+		t.Error(err)
 	}
 }
