@@ -31,7 +31,7 @@ func (c *readyCommand) Run(p *process) error {
 		return fmt.Errorf("asking the worker: %w: is it running, and with this --http-listen?", err)
 	}
 	if status != http.StatusOK {
-		if status != http.StatusServiceUnavailable {
+		if status == http.StatusNotFound {
 			said = fmt.Sprintf("what answers on %s is no worker (HTTP status %d): name the worker's address by --http-listen", c.HTTPListen, status)
 		}
 		return exitError{exitFailed, strings.TrimSpace(said)}
