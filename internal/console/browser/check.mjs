@@ -61,16 +61,21 @@ async function axeClean(page, where) {
 }
 
 await step("first paint", async () => {
-  await visit({}, async (page) => {
-    await page.goto(base, { waitUntil: "load" });
-    await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
-    const [paint, bytes] = await page.evaluate(() => [
-      performance.getEntriesByName("first-contentful-paint")[0].startTime,
-      [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")].reduce((sum, entry) => sum + entry.transferSize, 0),
-    ]);
-    console.log(`    first paint after ${Math.round(paint)} ms, ${Math.ceil(bytes / 1024)} KiB`);
-    assert.ok(bytes > 0 && bytes < 300 * 1024, `${bytes} bytes`);
-  });
+  const paints = [];
+  for (let visits = 0; visits < 5; visits++) {
+    await visit({}, async (page) => { // with nothing in its cache
+      await page.goto(base, { waitUntil: "load" });
+      await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
+      const [paint, answered, bytes] = await page.evaluate(() => {
+        const navigation = performance.getEntriesByType("navigation")[0];
+        const loaded = [navigation, ...performance.getEntriesByType("resource")];
+        return [performance.getEntriesByName("first-contentful-paint")[0].startTime, navigation.responseEnd, loaded.reduce((sum, entry) => sum + entry.transferSize, 0)];
+      });
+      paints.push({ paint: Math.round(paint), answered: Math.round(answered) });
+      assert.ok(bytes > 0 && bytes < 300 * 1024, `${bytes} bytes`);
+      if (visits === 4) console.log(`    ${Math.ceil(bytes / 1024)} KiB; first paint, and of that the worker's answer: ${paints.map((p) => `${p.paint} (${p.answered})`).join(", ")} ms`);
+    });
+  }
 });
 
 await step("a room is added, paused, watched again and removed, with the keyboard", async () => {
