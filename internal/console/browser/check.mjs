@@ -32,7 +32,7 @@ async function visit(options, look) {
   const page = await context.newPage();
   const wrong = [];
   page.on("pageerror", (error) => wrong.push(`${error}`));
-  page.on("console", (said) => said.type() === "error" && !/status of 4\d\d/.test(said.text()) && wrong.push(said.text()));
+  page.on("console", (said) => said.type() === "error" && !/status of (4\d\d|503)/.test(said.text()) && wrong.push(said.text()));
   page.on("request", (request) => [base, guarded, secure, elsewhere].includes(new URL(request.url()).origin) || wrong.push(`asks ${request.url()}`));
   await look(page);
   assert.deepEqual(wrong, []);
@@ -194,6 +194,42 @@ await step("a flood is counted, and drawn in part", async () => {
     assert.equal(gifts, 1000);
     assert.equal(skipped, 30500 + 1000 - added);
     assert.ok(added < 10_000, `${added} of 30000 lines were drawn`);
+  });
+});
+
+await step("a page that nobody sees gives its stream back", async () => {
+  await visit({}, async (page) => {
+    const streams = [];
+    page.on("request", (request) => request.url().endsWith("/live") && streams.push(request));
+    await page.goto(`${base}/?kind=good`);
+    await page.locator("#rows a").first().click();
+    await page.getByText("Connected.").waitFor();
+    const turn = (state) => page.evaluate((state) => {
+      Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, state);
+    const ended = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/live"));
+    await turn("hidden");
+    await ended;
+    await page.getByText("Paused while nobody sees this page.").waitFor();
+    await turn("visible");
+    await page.getByText("Connected.").waitFor();
+    await page.getByRole("button", { name: "Pause", exact: true }).last().click();
+    await turn("hidden");
+    await turn("visible");
+    await page.getByRole("button", { name: "Go on" }).waitFor(); // as the person has left it
+    assert.equal(streams.length, 2);
+  });
+});
+
+await step("a page that is not fresh says so", async () => {
+  await visit({}, async (page) => {
+    await page.goto(base);
+    let away = true;
+    await page.route(base, (route) => (away ? route.fulfill({ status: 503, body: "" }) : route.continue()));
+    await page.getByText("this page is as it was then").waitFor();
+    away = false;
+    await page.getByText("this page is as it was then").waitFor({ state: "hidden" });
   });
 });
 

@@ -12,6 +12,7 @@ const numbers = { comments: 0, gifts: 0, skipped: 0 };
 let waiting = []; // what is to be shown at the next frame, mostLines at most
 let drawing = false;
 let source;
+let held = false; // a person has paused it
 let again; // the timer of the next try
 let wait = 0; // ms until it
 
@@ -88,13 +89,32 @@ function open() {
     said.textContent = said.dataset.open;
   });
   source.addEventListener("news", (event) => show(JSON.parse(event.data)));
-  source.addEventListener("slow", () => close(said.dataset.slow));
+  source.addEventListener("slow", () => {
+    held = true;
+    close(said.dataset.slow);
+  });
   source.addEventListener("error", lost);
 }
 
 hold.hidden = false;
-hold.addEventListener("click", () => (source ? close("") : open()));
-open();
+hold.addEventListener("click", () => {
+  held = source !== undefined;
+  if (held) close("");
+  else open();
+});
+
+// A browser has six connections to a worker at most, for all its pages together: those
+// that nobody sees give theirs back.
+function seen() {
+  if (document.visibilityState !== "visible") {
+    if (!held) close(said.dataset.unseen);
+  } else if (!source && !held) {
+    open();
+  }
+}
+
+document.addEventListener("visibilitychange", seen);
+seen();
 
 async function stored() {
   const place = document.getElementById("history");
