@@ -81,12 +81,34 @@ func (f consoleFlags) serve(address, token string, certificate *certificate, s s
 			return nil, "", fmt.Errorf("making the console: %w", err)
 		}
 	}
-	listener, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, "", fmt.Errorf("another program listens on %s, perhaps another worker: name another address by --http-listen, or port 0 for one that is free", address)
-	}
+	listener, err := listen(address)
 	if err != nil {
-		return nil, "", fmt.Errorf("listening on --http-listen: %w", err)
+		return nil, "", err
 	}
 	return serveStatus(listener, certificate, s.registry, s.pipeline.ingester.Ready, pages, s.logger), listener.Addr().String(), nil
+}
+
+// listen listens on --http-listen.
+func listen(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("another program listens on %s, perhaps another worker: name another address by --http-listen, or port 0 for one that is free", address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening on --http-listen: %w", err)
+	}
+	return listener, nil
+}
+
+// canListen says what would keep serve from listening, for those to whom that
+// should be told before much else is done.
+func canListen(address string) error {
+	if address == "" {
+		return nil
+	}
+	listener, err := listen(address)
+	if err != nil {
+		return err
+	}
+	return listener.Close()
 }

@@ -180,4 +180,13 @@ func TestListeningWhereAnotherDoes(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "another program listens on 127.0.0.1:") || !strings.Contains(err.Error(), "name another address by --http-listen") {
 		t.Error(err)
 	}
+	// Also before the engines are started.
+	folder := filepath.Join(t.TempDir(), "data")
+	var said strings.Builder
+	if code := run(t.Context(), []string{"run", "--embedded", "--data-dir", folder, "--http-listen", other.Addr().String()}, nil, &said, &said); code != exitFailed || !strings.Contains(said.String(), "another program listens") {
+		t.Errorf("ingest run: exit code %d: %s", code, &said)
+	}
+	if _, err := os.Stat(folder); err == nil {
+		t.Error("the engines were started")
+	}
 }

@@ -81,6 +81,9 @@ func (c *runCommand) Run(p *process) (err error) {
 	if err := c.wrong(); err != nil {
 		return exitError{exitUsage, err.Error()}
 	}
+	if err := canListen(c.HTTPListen); err != nil {
+		return err
+	}
 	token, err := c.token(c.HTTPListen)
 	if err != nil {
 		return err
