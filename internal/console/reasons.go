@@ -51,35 +51,72 @@ func (p *pages) why(tongue int, state, reason string) string {
 // explain is a reason in Chinese, part by part; false when it begins with
 // something unknown.
 func (p *pages) explain(reason string) (string, bool) {
-	if said, known := p.chinese[reason]; known {
-		return said, true
+	e := explainer{pages: p, done: make(map[string]explained)}
+	said := e.explain(reason, 0)
+	return said.text, said.known
+}
+
+// mostParts is how deep sentences lie in sentences.
+const mostParts = 8
+
+// explainer explains one reason. What strangers wrote in it may look like many
+// sentences in each other: each part is looked at once.
+type explainer struct {
+	*pages
+	done map[string]explained
+}
+
+type explained struct {
+	text  string
+	known bool
+}
+
+func (e explainer) explain(reason string, depth int) explained {
+	if said, known := e.chinese[reason]; known {
+		return explained{said, true}
 	}
-	for _, known := range p.patterns {
-		parts := known.form.FindStringSubmatch(reason)
-		if parts == nil {
+	said, done := e.done[reason]
+	if !done && depth < mostParts {
+		e.done[reason] = explained{reason, false} // until it is known better
+		said = e.parts(reason, depth+1)
+		e.done[reason] = said
+		return said
+	}
+	if !done {
+		return explained{reason, false}
+	}
+	return said
+}
+
+// parts explains a reason of several parts.
+func (e explainer) parts(reason string, depth int) explained {
+	for _, pattern := range e.patterns {
+		found := pattern.form.FindStringSubmatch(reason)
+		if found == nil {
 			continue
 		}
-		args := make([]any, len(parts)-1)
-		understood := make([]bool, len(args))
-		for i, part := range parts[1:] {
-			args[i], understood[i] = p.explain(part)
+		args, known := make([]any, len(found)-1), make([]bool, len(found)-1)
+		for i, part := range found[1:] {
+			said := e.explain(part, depth)
+			args[i], known[i] = said.text, said.known
 		}
 		// What begins with a place begins with something known, or is about a name.
-		if !strings.HasPrefix(known.text, "%s") || understood[0] || understood[1] && !strings.Contains(parts[1], " ") {
-			return p.say(1, known.text, args...), true
+		if !strings.HasPrefix(pattern.text, "%s") || known[0] || known[1] && !strings.Contains(found[1], " ") {
+			return explained{e.say(1, pattern.text, args...), true}
 		}
 	}
 	// What was said first, and what came of the others, are in one line.
 	for _, sep := range []string{"; ", ", "} {
-		if first, more, found := cutLast(reason, sep); found {
-			said, known := p.explain(first)
-			rest, also := p.explain(more)
-			if known && (also || sep == "; ") {
-				return said + "；" + rest, true
-			}
+		first, more, found := cutLast(reason, sep)
+		if !found {
+			continue
+		}
+		said, rest := e.explain(first, depth), e.explain(more, depth)
+		if said.known && (rest.known || sep == "; ") {
+			return explained{said.text + "；" + rest.text, true}
 		}
 	}
-	return reason, false
+	return explained{reason, false}
 }
 
 // cutLast cuts a text at the last sep.

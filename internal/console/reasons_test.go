@@ -49,6 +49,20 @@ func TestReasonsInChinese(t *testing.T) {
 	}
 }
 
+// What strangers wrote is looked at in a bounded number of steps.
+func TestHostileReasons(t *testing.T) {
+	p, err := newPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"; , ", "a says ", "connecting again: ", "x (code ", ": ", "asking a: reading b: "} {
+		reason := strings.Repeat(part, 300/len(part))
+		if said := p.why(1, "captcha", reason); said == "" {
+			t.Errorf("%q is nothing", reason)
+		}
+	}
+}
+
 // A reason that the ingester has learnt to give needs its Chinese.
 func TestEveryReasonIsTranslated(t *testing.T) {
 	p, err := newPages()
