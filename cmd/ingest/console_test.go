@@ -298,6 +298,9 @@ func follow(t *testing.T, client *http.Client, address string, enough func(heard
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
+	if response.Header.Get("Content-Type") != "text/event-stream" || response.Header.Get("X-Accel-Buffering") != "no" || response.Header.Get("Content-Encoding") != "" {
+		t.Errorf("a proxy would hold it back: %v", response.Header)
+	}
 	lines := bufio.NewScanner(response.Body)
 	for lines.Scan() {
 		said, found := strings.CutPrefix(lines.Text(), "data: ")

@@ -64,6 +64,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
 	tap := c.o.Ingester.Tap(liveID)
 	defer tap.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // a proxy such as nginx would hold back what is small
 	s := sender{w: w, control: http.NewResponseController(w), console: c}
 	if s.control.SetReadDeadline(time.Time{}) != nil { // it lasts longer than reading a request may
 		return

@@ -250,6 +250,10 @@ for (const colorScheme of ["light", "dark"]) {
             await page.locator("#log li").nth(8).waitFor();
           }
           assert.equal(await page.locator("html").getAttribute("lang"), locale);
+          if (locale === "zh-CN") {
+            const reasons = await page.locator(".why, #status p, .state").allTextContents();
+            assert.deepEqual(reasons.filter((text) => /[a-z]{4}/i.test(text) && !/[\u4e00-\u9fff]/.test(text) && !/^(WARN|ERROR)$/.test(text)), [], `English at ${name}`);
+          }
           await axeClean(page, `${name}, ${colorScheme}, ${locale}`);
           if (locale === "en" || name === "rooms") {
             if (["rooms", "room", "worker", "search"].includes(name)) await page.screenshot({ path: `${shots}/${name}-${locale}-${colorScheme}.png`, fullPage: name === "room" });
