@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -33,6 +34,14 @@ type kuaishouFlags struct {
 
 // client makes the HTTP client that looks rooms up.
 func (f kuaishouFlags) client(logger *slog.Logger) (*ingest.Client, error) {
+	for _, file := range []struct{ flag, path, cure string }{
+		{"--cookie-file", f.CookieFile, "save what your browser sends to live.kuaishou.com into it, as docs/kuaishou.md says"},
+		{"--accounts", f.Accounts, "write it as README.md says, with a cookie file for each account"},
+	} {
+		if _, err := os.Stat(file.path); file.path != "" && errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no file %s, which %s names: %s", file.path, file.flag, file.cure)
+		}
+	}
 	command, err := splitCommand(f.EndpointCommand)
 	if err != nil {
 		return nil, fmt.Errorf("--endpoint-command: %w", err)
