@@ -56,7 +56,7 @@ func (p *pages) explain(reason string) (string, bool) {
 	return said.text, said.known
 }
 
-// mostParts is how deep sentences lie in sentences.
+// mostParts is how deep sentences lie in sentences, at most.
 const mostParts = 8
 
 // explainer explains one reason. What strangers wrote in it may look like many
@@ -76,15 +76,15 @@ func (e explainer) explain(reason string, depth int) explained {
 		return explained{said, true}
 	}
 	said, done := e.done[reason]
-	if !done && depth < mostParts {
-		e.done[reason] = explained{reason, false} // until it is known better
-		said = e.parts(reason, depth+1)
-		e.done[reason] = said
+	if done {
 		return said
 	}
-	if !done {
-		return explained{reason, false}
+	said = explained{reason, false}
+	if depth < mostParts {
+		e.done[reason] = said // until it is known better
+		said = e.parts(reason, depth+1)
 	}
+	e.done[reason] = said
 	return said
 }
 
@@ -101,7 +101,7 @@ func (e explainer) parts(reason string, depth int) explained {
 			args[i], known[i] = said.text, said.known
 		}
 		// What begins with a place begins with something known, or is about a name.
-		if !strings.HasPrefix(pattern.text, "%s") || known[0] || known[1] && !strings.Contains(found[1], " ") {
+		if !strings.HasPrefix(pattern.text, "%s") || known[0] || len(known) > 1 && known[1] && !strings.Contains(found[1], " ") {
 			return explained{e.say(1, pattern.text, args...), true}
 		}
 	}
