@@ -114,5 +114,5 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 release: ## binaries for Linux and macOS, Debian packages, SBOMs and checksums, into dist (PLATFORMS="linux/amd64")
 	deploy/release/build.sh $(VERSION) $(PLATFORMS)
 
-clean: ## remove what was built and the demo's data; the engines stay
-	rm -rf bin data dist
+clean: ## remove what was built, and what demos left; the engines and what you recorded in data stay
+	rm -rf bin dist data/demo-*

@@ -25,13 +25,16 @@ type Lookback struct {
 	Chatters, Givers []Fan
 }
 
-// LookbackTotals are the sums of a Lookback. Value is in 快币 (10 are 1 CNY).
+// LookbackTotals are the sums of a Lookback. Value is in 快币 (10 are 1 CNY), Missed
+// the seconds, of that time alone, in which it is known that the room was on air
+// and nobody heard it.
 type LookbackTotals struct {
-	Comments uint64 `ch:"comments"`
-	Chatters uint64 `ch:"chatters"`
-	Gifts    uint64 `ch:"gifts"`
-	Value    uint64 `ch:"value"`
-	Givers   uint64 `ch:"givers"`
+	Comments uint64  `ch:"comments"`
+	Chatters uint64  `ch:"chatters"`
+	Gifts    uint64  `ch:"gifts"`
+	Value    uint64  `ch:"value"`
+	Givers   uint64  `ch:"givers"`
+	Missed   float64 `ch:"missed"`
 }
 
 // LookbackStep is one part of the time. Watching is the most in it, 0 when it was
@@ -49,6 +52,7 @@ type Gap struct {
 	End     *time.Time `ch:"gap_end"` // nil while it lasts
 	Seconds float64    `ch:"seconds"`
 	Cause   string     `ch:"cause"`
+	State   string     `ch:"state"`
 	Reason  string     `ch:"reason"`
 	// OnAir is known, or unknown where we were refused before we ever knew.
 	OnAir string `ch:"on_air"`

@@ -16,11 +16,13 @@ func fillIn(query, liveID string, since, recent time.Time, step time.Duration) s
 }
 
 const lookTotals = `
-SELECT comments, chatters, gifts, value, givers
+SELECT comments, chatters, gifts, value, givers, missed
 FROM (SELECT count() AS comments, uniqExact(user_id) AS chatters FROM comments_unique
 	WHERE live_id = {live} AND event_time >= {since} AND show_type != 'hidden') AS said
 CROSS JOIN (SELECT toUInt64(sum(g.gifts)) AS gifts, toUInt64(sum(g.value)) AS value, uniqExactIf(g.user_id, g.gifts > 0) AS givers FROM gift_ticks AS g
-	WHERE live_id = {live} AND live_stream_id IN {broadcasts} AND event_time >= {since}) AS given`
+	WHERE live_id = {live} AND live_stream_id IN {broadcasts} AND event_time >= {since}) AS given
+CROSS JOIN (SELECT coalesce(sum(dateDiff('millisecond', greatest(gap_start, {since}), coalesce(gap_end, now64(3)))), 0) / 1000 AS missed FROM gaps
+	WHERE live_id = {live} AND on_air = 'known' AND coalesce(gap_end, now64(3)) > {since}) AS unheard`
 
 const lookSteps = `
 SELECT toStartOfInterval(minute, INTERVAL {step} SECOND) AS at, sum(n) AS comments, sum(v) AS value, max(w) AS watching
@@ -44,7 +46,7 @@ FROM
 GROUP BY at ORDER BY at`
 
 const lookGaps = `
-SELECT gap_start, gap_end, seconds, cause, reason, on_air FROM gaps
+SELECT gap_start, gap_end, seconds, cause, state, reason, on_air FROM gaps
 WHERE live_id = {live} AND (gap_end IS NULL OR gap_end >= {since})
 ORDER BY gap_start DESC LIMIT 50`
 

@@ -91,8 +91,11 @@ func explainPostgres(name string, config *pgx.ConnConfig, err error) error {
 	var (
 		pgError  *pgconn.PgError
 		netError *net.OpError
+		noName   *net.DNSError
 	)
 	switch {
+	case errors.As(err, &noName) && noName.IsNotFound:
+		return &told{name + ": there is no such host: check the address", err}
 	case errors.As(err, &pgError):
 		return &told{fmt.Sprintf("%s: %s%s", name, pgError.Message, advicePostgres(pgError.Code, config)), err}
 	case errors.Is(err, context.Canceled):

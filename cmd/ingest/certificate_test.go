@@ -113,7 +113,7 @@ func TestServedOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	response.Body.Close()
-	if cookies := response.Cookies(); response.StatusCode != http.StatusSeeOther || len(cookies) != 1 || !cookies[0].Secure {
+	if cookies := response.Cookies(); response.StatusCode != http.StatusSeeOther || len(cookies) != 1 || !cookies[0].Secure || !strings.HasPrefix(cookies[0].Name, "__Host-") {
 		t.Errorf("logging in: %s, cookies %v", response.Status, cookies)
 	}
 	if strict := response.Header.Get("Strict-Transport-Security"); strict != "" {

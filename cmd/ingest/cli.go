@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"regexp"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -99,18 +100,24 @@ func (e exitError) Error() string { return e.message }
 // run runs the command line and answers the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var c cli
-	help := false
+	help, none := false, len(args) == 0
+	if none { // what there is, but it is not what a script can have meant
+		args, stdout = []string{"--help"}, stderr
+	}
 	parser, err := newParser(&c, kong.Writers(stdout, stderr), kong.Exit(func(int) { help = true }))
 	if err != nil {
 		fmt.Fprintln(stderr, "ingest:", err)
 		return exitFailed
 	}
 	parsed, err := parser.Parse(args)
+	if none {
+		return exitUsage
+	}
 	if help {
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "ingest: %v\nSee: %s --help\n", err, commandOf(err))
+		fmt.Fprintf(stderr, "ingest: %s\nSee: %s --help\n", inPlainWords(err), commandOf(err))
 		return exitUsage
 	}
 	p := &process{stdin: stdin, stdout: stdout, stderr: stderr, logLevel: c.LogLevel, logger: newLogger(stderr, c.LogLevel, c.LogFormat)}
@@ -140,6 +147,27 @@ func newParser(c *cli, more ...kong.Option) (*kong.Kong, error) {
 		kong.Name("ingest"), kong.Description(description), kong.DefaultEnvars("INGEST"), kong.AutoGroup(groupFlags),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}), kong.NamedMapper("path", kong.MapperFunc(decodePath)),
 	)...)
+}
+
+// libraryWords are what libraries say of wrong values, and how a person would.
+var libraryWords = []struct {
+	theirs *regexp.Regexp
+	ours   string
+}{
+	{regexp.MustCompile(`expected \w+ value but got "EOL" \(<EOL>\)`), "a value is missing behind it"},
+	{regexp.MustCompile(`expected duration but got ("[^"]*"): .*$`), "$1 is no duration: write it like 90s, 5m or 2h"},
+	{regexp.MustCompile(`expected a (?:valid 64 bit int|float) but got ("[^"]*").*$`), "$1 is no number"},
+	{regexp.MustCompile(`slog: level string ("[^"]*"): unknown name`), "$1 is none of debug, info, warn and error"},
+	{regexp.MustCompile(`expected \w+ value but got ("[^"]*") \(short flag\); perhaps try (\S+)\?`), "$1 looks like a flag: write $2"},
+}
+
+// inPlainWords is an error in the command line in the words of this program.
+func inPlainWords(err error) string {
+	said := err.Error()
+	for _, words := range libraryWords {
+		said = words.theirs.ReplaceAllString(said, words.ours)
+	}
+	return said
 }
 
 // commandOf is the command that an error in the command line is about.

@@ -34,13 +34,33 @@ func TestExitCodes(t *testing.T) {
 		{"run --accounts=a.toml --cookie-file=b.txt", exitUsage},
 		{"accounts --check", exitUsage},
 		{"accounts --check --accounts=/nonexistent.toml", exitFailed},
-		{"run --spool-max=1", exitFailed},
+		{"run --spool-max=1", exitUsage},
 		{"run --data-dir /nonexistent", exitFailed},
 		{"decode /nonexistent.hex", exitFailed},
 	} {
 		var stderr bytes.Buffer
 		if got := run(t.Context(), strings.Fields(c.args), strings.NewReader(""), io.Discard, &stderr); got != c.code {
 			t.Errorf("ingest %s: exit code %d, want %d; it said %s", c.args, got, c.code, &stderr)
+		}
+	}
+}
+
+// What is typed wrongly is said in a person's words.
+func TestWrongValuesInPlainWords(t *testing.T) {
+	for args, want := range map[string]string{
+		"run --postgres":                  "ingest: --postgres: a value is missing behind it\n",
+		"run --lease 30":                  `--lease: "30" is no duration: write it like 90s, 5m or 2h`,
+		"demo --for abc":                  `--for: "abc" is no duration: write it like`,
+		"run --max-rooms many":            `--max-rooms: "many" is no number`,
+		"simulate --rate fast":            `--rate: "fast" is no number`,
+		"simulate --rooms -1":             `--rooms: "-1" looks like a flag: write --rooms="-1"`,
+		"run --log-level loud":            `--log-level: "loud" is none of debug, info, warn and error`,
+		"":                                "Usage: ingest",
+		"ready --http-listen=127.0.0.1:1": "is it running, and with this --http-listen?",
+	} {
+		var said bytes.Buffer
+		if run(t.Context(), strings.Fields(args), strings.NewReader(""), io.Discard, &said); !strings.Contains(said.String(), want) {
+			t.Errorf("ingest %s said %s", args, &said)
 		}
 	}
 }

@@ -36,9 +36,11 @@ type configCheck struct{ allFlags }
 // Run says what is wrong, if anything. What is wrong with the file itself was said
 // when the command line was read.
 func (c *configCheck) Run(p *process, ctx *kong.Context) error {
-	wrong := []error{migrations.ParseURLs(c.Postgres, c.Clickhouse, c.HTTP)}
-	_, err := c.retention()
-	wrong = append(wrong, err)
+	wrong := []error{c.wrong(), migrations.ParseURLs("", c.HTTP)}
+	if !c.Embedded {
+		_, err := c.requireBoth(c.DataDir)
+		wrong = append(wrong, err)
+	}
 	client, err := c.client(p.logger)
 	if wrong = append(wrong, err); err == nil {
 		client.Close()

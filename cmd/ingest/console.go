@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -66,6 +68,10 @@ func (f consoleFlags) serve(address, token string, certificate *certificate, s s
 	}
 	var pages http.Handler
 	if f.Console {
+		if certificate == nil && !console.Local(address) {
+			s.logger.Warn("the console is served without TLS where other machines can reach it: whoever can listen on the way reads its token and pages. "+
+				"Give --http-tls-cert and --http-tls-key, or put a proxy with TLS before it", "http_listen", address)
+		}
 		var err error
 		pages, err = console.New(console.Options{
 			Lives: s.pipeline.lives, ClickHouse: s.pipeline.clickhouse, Ingester: s.pipeline.ingester, Metrics: s.registry,
@@ -75,9 +81,34 @@ func (f consoleFlags) serve(address, token string, certificate *certificate, s s
 			return nil, "", fmt.Errorf("making the console: %w", err)
 		}
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := listen(address)
 	if err != nil {
-		return nil, "", fmt.Errorf("listening on --http-listen: %w", err)
+		return nil, "", err
 	}
 	return serveStatus(listener, certificate, s.registry, s.pipeline.ingester.Ready, pages, s.logger), listener.Addr().String(), nil
+}
+
+// listen listens on --http-listen.
+func listen(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("another program listens on %s, perhaps another worker: name another address by --http-listen, or port 0 for one that is free", address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening on --http-listen: %w", err)
+	}
+	return listener, nil
+}
+
+// canListen says what would keep serve from listening, for those to whom that
+// should be told before much else is done.
+func canListen(address string) error {
+	if address == "" {
+		return nil
+	}
+	listener, err := listen(address)
+	if err != nil {
+		return err
+	}
+	return listener.Close()
 }

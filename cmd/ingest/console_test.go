@@ -9,10 +9,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -217,13 +214,13 @@ func TestConsole(t *testing.T) {
 
 	t.Run("as it happens", func(t *testing.T) {
 		s.execute(t, "INSERT INTO gift_catalogue (gift_id, seen_at, source, name) SELECT number, now64(3), 'gift/all', concat('礼物', toString(number)) FROM numbers(20000)")
-		follow(t, base+room(evil)+"/live", func(news heardNews) bool {
+		follow(t, http.DefaultClient, base+room(evil)+"/live", func(news heardNews) bool {
 			if len(news.Items) == 0 || news.Items[0].Kind != "comment" || news.Items[0].Name != "<i>evil" || news.Items[0].Text != hostile || news.Watching != "<b>9</b>" {
 				t.Errorf("%+v", news)
 			}
 			return true
 		})
-		follow(t, base+room(ids[0])+"/live", func(news heardNews) bool {
+		follow(t, http.DefaultClient, base+room(ids[0])+"/live", func(news heardNews) bool {
 			return slices.ContainsFunc(news.Items, func(i heardItem) bool { return i.Kind == "gift" && strings.HasPrefix(i.Text, "礼物") })
 		})
 	})
@@ -243,6 +240,7 @@ func TestConsole(t *testing.T) {
 			}
 		}
 	})
+	t.Run("missed", func(t *testing.T) { missedIsCounted(t, s, p) })
 	t.Run("worker", func(t *testing.T) {
 		wants(t, v.get("/worker"), "the worker w", "It claims rooms.", `<th scope="row">comments</th>`, "guest")
 	})
@@ -275,6 +273,7 @@ func TestConsole(t *testing.T) {
 	t.Run("ClickHouse is away", func(t *testing.T) { withoutClickHouse(t, s, evil) })
 	t.Run("guarded", func(t *testing.T) { isGuarded(t, s, room(evil)) })
 	t.Run("token", func(t *testing.T) { asksForToken(t, s) })
+	t.Run("over TLS", func(t *testing.T) { showsOverTLS(t, s, p, room(evil)) })
 }
 
 // heardNews is what the stream of a room tells.
@@ -286,7 +285,7 @@ type heardNews struct {
 type heardItem struct{ Kind, Name, Text string }
 
 // follow reads the stream of a room until enough says so.
-func follow(t *testing.T, address string, enough func(heardNews) bool) {
+func follow(t *testing.T, client *http.Client, address string, enough func(heardNews) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -294,11 +293,14 @@ func follow(t *testing.T, address string, enough func(heardNews) bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
+	if response.Header.Get("Content-Type") != "text/event-stream" || response.Header.Get("X-Accel-Buffering") != "no" || response.Header.Get("Content-Encoding") != "" {
+		t.Errorf("a proxy would hold it back: %v", response.Header)
+	}
 	lines := bufio.NewScanner(response.Body)
 	for lines.Scan() {
 		said, found := strings.CutPrefix(lines.Text(), "data: ")
@@ -387,79 +389,4 @@ func isGuarded(t *testing.T, s *setting, room string) {
 	if list, err := p.lives.List(t.Context()); err != nil || len(list) != 1 || !list[0].Enabled {
 		t.Error("something was done:", list, err)
 	}
-}
-
-// Where other machines can reach it, the console asks for a token.
-func asksForToken(t *testing.T, s *setting) {
-	const token = "correct horse battery"
-	base, _ := openConsole(t, s, "", token)
-	v := visitor{T: t, base: base}
-	v.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	var err error
-	if v.Jar, err = cookiejar.New(nil); err != nil {
-		t.Fatal(err)
-	}
-	for path, status := range map[string]int{"/": 303, "/worker": 303, "/rooms/1/live": 303, "/login": 200, "/metrics": 200, "/healthz": 200} {
-		if response, page := v.ask(http.MethodGet, path, "", func(r *http.Request) { r.Host = "ingest.example" }); response.StatusCode != status {
-			t.Errorf("%s: %s\n%s", path, response.Status, page)
-		}
-	}
-	if status, page := v.post("/rooms", url.Values{"lives": {"3xabcdefgh23456"}}); status != http.StatusUnauthorized {
-		t.Error(status, page)
-	}
-	if status, page := v.post("/login", url.Values{"token": {"wrong"}}); status != http.StatusForbidden || !strings.Contains(page, "This is not the token.") {
-		t.Error(status, page)
-	}
-	response, page := v.ask(http.MethodPost, "/login", url.Values{"token": {token}}.Encode(), nil)
-	set := response.Header.Get("Set-Cookie")
-	if response.StatusCode != http.StatusSeeOther || !strings.Contains(set, "HttpOnly; SameSite=Strict") || strings.Contains(set, "correct") {
-		t.Error(response.Status, set, page)
-	}
-	wants(t, v.get("/"), "Log out")
-	if status, _ := v.post("/logout", nil); status != http.StatusSeeOther {
-		t.Error(status)
-	}
-	if response, _ := v.ask(http.MethodGet, "/", "", nil); response.StatusCode != http.StatusSeeOther {
-		t.Error("after logging out", response.Status)
-	}
-}
-
-func TestConsoleRefusesToBeOpen(t *testing.T) {
-	short := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(short, []byte("short\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	long := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(long, []byte("0123456789abcdef\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		flags              consoleFlags
-		address, env, want string
-		refused            string
-	}{
-		"loopback":              {consoleFlags{Console: true}, "127.0.0.1:9110", "", "", ""},
-		"loopback with a token": {consoleFlags{Console: true}, "[::1]:9110", "0123456789abcdef", "0123456789abcdef", ""},
-		"everywhere":            {consoleFlags{Console: true}, "0.0.0.0:9110", "", "", "--no-console"},
-		"everywhere, unsaid":    {consoleFlags{Console: true}, ":9110", "", "", "--console-token-file"},
-		"a name":                {consoleFlags{Console: true}, "ingest.example:9110", "", "", "needs a token"},
-		"without a console":     {consoleFlags{}, "0.0.0.0:9110", "", "", ""},
-		"no address":            {consoleFlags{Console: true}, "", "", "", ""},
-		"a token":               {consoleFlags{Console: true}, "0.0.0.0:9110", " 0123456789abcdef\n", "0123456789abcdef", ""},
-		"a file":                {consoleFlags{Console: true, ConsoleTokenFile: long}, "0.0.0.0:9110", "", "0123456789abcdef", ""},
-		"a short one":           {consoleFlags{Console: true, ConsoleTokenFile: short}, "0.0.0.0:9110", "", "", "at least 16 characters"},
-		"no file":               {consoleFlags{Console: true, ConsoleTokenFile: short + "x"}, "0.0.0.0:9110", "", "", "--console-token-file"},
-	} {
-		t.Setenv(tokenEnv, c.env)
-		token, err := c.flags.token(c.address)
-		if token != c.want || (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
-			t.Errorf("%s: %q %v", name, token, err)
-		}
-	}
-	t.Setenv(tokenEnv, "")
-	var said strings.Builder
-	if code := run(t.Context(), []string{"run", "--data-dir", t.TempDir(), "--postgres=postgres://nobody@127.0.0.1:1/x", "--clickhouse=http://127.0.0.1:1", "--http-listen=0.0.0.0:0"}, nil, &said, &said); code != exitUsage {
-		t.Error(code, said.String())
-	}
-	wants(t, said.String(), "needs a token")
 }

@@ -143,7 +143,7 @@ func (s *setting) testDoctor(t *testing.T) {
 		"settings": stateOK, "data folder": stateOK, "disk": stateOK, "http": stateOK, "engines": stateOK, "Postgres tables": stateOK,
 		"Postgres": stateOK, "rooms": stateWarn, "ClickHouse tables": stateOK, "ClickHouse": stateOK, "open files": stateOK,
 		"account": stateOK, "Kuaishou": stateOK, "clock": stateOK,
-	}, "--cookie-file="+cookies, "--max-rooms=10", "--spool-max=1000000", "--keep-bytes=1000000")
+	}, "--cookie-file="+cookies, "--max-rooms=10", "--segment-bytes=1000000", "--spool-max=1000000", "--keep-bytes=1000000")
 
 	write("userId=5", 0)
 	s.diagnosed(t, exitOK, map[string]string{"account": stateWarn}, "--cookie-file="+cookies)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -204,5 +205,36 @@ func TestDependenciesAreExplained(t *testing.T) {
 	page, _, _ := strings.Cut(text(t, "docs/dependencies.md"), "## The embedded engines")
 	if diff := cmp.Diff(required, all("(?m)^\\| `([^`]+)` \\|", page)); diff != "" {
 		t.Errorf("modules that go.mod requires (-) and docs/dependencies.md explains (+):\n%s", diff)
+	}
+}
+
+// `make clean` removes what can be made again, and nothing of what `ingest run
+// --embedded` has recorded.
+func TestMakeCleanKeepsWhatWasRecorded(t *testing.T) {
+	makefile, err := filepath.Abs(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	recorded := []string{"data/postgres/PG_VERSION", "data/clickhouse/store/x", "data/clickhouse.password", "data/spool/1.done.zst", "deploy/engines/node_modules/x", "cookie.txt"}
+	made := []string{"bin/ingest", "dist/SHA256SUMS", "data/demo-123/spool/id"}
+	for _, name := range append(recorded, made...) {
+		path := filepath.Join(folder, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if said, err := exec.CommandContext(t.Context(), "make", "-C", folder, "-f", makefile, "clean").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	for _, name := range recorded {
+		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
+			t.Errorf("make clean removed it: %v", err)
+		}
+	}
+	for _, name := range made {
+		if _, err := os.Stat(filepath.Join(folder, name)); err == nil {
+			t.Errorf("make clean left %s", name)
+		}
 	}
 }

@@ -25,8 +25,7 @@ const leastFree = 1 << 30
 
 // settings looks at what the command line, the environment and the file say.
 func (x *examination) settings() {
-	_, err := x.retention()
-	if err := errors.Join(err, migrations.ParseURLs(x.Postgres, x.Clickhouse, x.HTTP)); err != nil {
+	if err := errors.Join(x.wrong(), migrations.ParseURLs("", x.HTTP)); err != nil {
 		x.fail("settings", err.Error(), "correct it; ingest config print shows where each is from")
 		return
 	}
@@ -153,7 +152,7 @@ func (x *examination) certificate() {
 // engines finds the databases: yours, the embedded ones that run, or whether the
 // embedded ones would start.
 func (x *examination) engines() {
-	if !x.Embedded && (x.Postgres != "" || x.Clickhouse != "") {
+	if !x.Embedded && (x.Postgres != "" || x.Clickhouse != "" || x.ClickhouseCluster != "") {
 		found, err := x.requireBoth(x.DataDir)
 		if err != nil {
 			x.fail("databases", err.Error(), "ingest run needs both")

@@ -28,9 +28,12 @@ func (c *readyCommand) Run(p *process) error {
 	}
 	status, said, err := askWorker(p.taking, c.HTTPListen, "/readyz", c.HTTPTLSCert != "")
 	if err != nil {
-		return fmt.Errorf("asking the worker: %w", err)
+		return fmt.Errorf("asking the worker: %w: is it running, and with this --http-listen?", err)
 	}
 	if status != http.StatusOK {
+		if status == http.StatusNotFound {
+			said = fmt.Sprintf("what answers on %s is no worker (HTTP status %d): name the worker's address by --http-listen", c.HTTPListen, status)
+		}
 		return exitError{exitFailed, strings.TrimSpace(said)}
 	}
 	_, err = io.WriteString(p.stdout, said)

@@ -49,6 +49,43 @@ func TestLeastPrivilege(t *testing.T) {
 	refusedByClickHouse(t, s.curl(t))
 }
 
+// On a Postgres that somebody else manages, nobody is a superuser: the owner of the
+// database makes the tables and both roles, and may make them again.
+func TestRolesNeedNoSuperuser(t *testing.T) {
+	s := newSetting(t, simulator.Options{Seed: 3})
+	execute(t, s, "CREATE ROLE owner LOGIN CREATEROLE PASSWORD 'owner''s'")
+	execute(t, s, "CREATE DATABASE managed OWNER owner")
+	as := func(user, password string) string {
+		u, err := url.Parse(s.engines.Postgres)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User, u.Path = url.UserPassword(user, password), "/managed"
+		u.RawQuery = "sslmode=disable&options=" + strings.ReplaceAll(url.QueryEscape("-c kslive.worker_password=worker -c kslive.grafana_password=grafana"), "+", "%20")
+		return u.String()
+	}
+	owner, worker := as("owner", "owner's"), as("kslive_worker", "worker")
+	s.mustRun(t, "migrate", "--postgres", owner, "--clickhouse", s.engines.ClickHouse)
+	for range 2 {
+		for _, script := range []string{"worker.sql", "grafana.sql"} {
+			executeScript(t, owner, text(t, "deploy/postgres/"+script))
+		}
+	}
+	s.mustRun(t, "lives", "add", "--postgres", worker, "3xabcdefgh23456")
+	refusedByPostgres(t, worker)
+	executeScript(t, as("grafana", "grafana"), "SELECT * FROM live_status, workers, accounts, broadcasts")
+	// One that may do more than it should is not taken for what it is called.
+	execute(t, s, "ALTER ROLE kslive_worker CREATEDB")
+	conn, err := pgx.Connect(t.Context(), owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), text(t, "deploy/postgres/worker.sql")); err == nil || !strings.Contains(err.Error(), "may do more than a worker should") {
+		t.Errorf("a role that may make databases: %v", err)
+	}
+}
+
 // mustRun runs a command of ingest.
 func (s *setting) mustRun(t *testing.T, args ...string) {
 	t.Helper()
@@ -61,14 +98,10 @@ func (s *setting) mustRun(t *testing.T, args ...string) {
 // workerRole runs worker.sql, as an operator would, and answers the URL of the role.
 func workerRole(t *testing.T, s *setting) string {
 	t.Helper()
-	script, err := os.ReadFile("../../deploy/postgres/worker.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
 	const password = "worker's"
 	execute(t, s, "ALTER ROLE postgres SET kslive.worker_password = 'worker''s'")
 	for range 2 { // it may be run again
-		executeScript(t, s.engines.Postgres, string(script))
+		executeScript(t, s.engines.Postgres, text(t, "deploy/postgres/worker.sql"))
 	}
 	u, err := url.Parse(s.engines.Postgres)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -33,6 +34,14 @@ type kuaishouFlags struct {
 
 // client makes the HTTP client that looks rooms up.
 func (f kuaishouFlags) client(logger *slog.Logger) (*ingest.Client, error) {
+	for _, file := range []struct{ flag, path, cure string }{
+		{"--cookie-file", f.CookieFile, "save what your browser sends to live.kuaishou.com into it, as docs/kuaishou.md says"},
+		{"--accounts", f.Accounts, "write it as README.md says, with a cookie file for each account"},
+	} {
+		if _, err := os.Stat(file.path); file.path != "" && errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no file %s, which %s names: %s", file.path, file.flag, file.cure)
+		}
+	}
 	command, err := splitCommand(f.EndpointCommand)
 	if err != nil {
 		return nil, fmt.Errorf("--endpoint-command: %w", err)
@@ -60,27 +69,6 @@ type ingestFlags struct {
 	DrainTimeout    time.Duration `help:"How long a stop waits for ClickHouse to take what is in the spool." default:"30s"`
 }
 
-// Validate is called when the command line has been read.
-func (f ingestFlags) Validate() error {
-	switch {
-	case f.MaxRooms < 1:
-		return errors.New("--max-rooms must be at least 1")
-	case f.PollEvery < 10*time.Millisecond:
-		return errors.New("--poll-every must be at least 10ms")
-	case f.Lease < time.Second:
-		return errors.New("--lease must be at least 1s")
-	case f.InsertTimeout < time.Second:
-		return errors.New("--insert-timeout must be at least 1s")
-	case f.Keep < 0:
-		return errors.New("--keep must not be negative")
-	case f.KeepBytes < 0:
-		return errors.New("--keep-bytes must not be negative")
-	case f.HandoverTimeout < 0 || f.DrainTimeout < 0:
-		return errors.New("--handover-timeout and --drain-timeout must not be negative")
-	}
-	return nil
-}
-
 type runCommand struct {
 	engineFlags
 	storeFlags
@@ -99,6 +87,12 @@ var errPostgresEnded = errors.New("the embedded Postgres has ended by itself; it
 
 // Run watches lives until the process is told to stop.
 func (c *runCommand) Run(p *process) (err error) {
+	if err := c.wrong(); err != nil {
+		return exitError{exitUsage, err.Error()}
+	}
+	if err := canListen(c.HTTPListen); err != nil {
+		return err
+	}
 	token, err := c.token(c.HTTPListen)
 	if err != nil {
 		return err
@@ -117,13 +111,15 @@ func (c *runCommand) Run(p *process) (err error) {
 	if err != nil {
 		return err
 	}
+	client, err := c.client(p.logger)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
 	found := stores{}
 	taking, stopTaking := context.WithCancelCause(p.taking)
 	defer stopTaking(nil)
 	if c.Embedded {
-		if c.ClickhouseCluster != "" {
-			return exitError{exitUsage, "--clickhouse-cluster is for a ClickHouse of yours (--clickhouse), not for --embedded"}
-		}
 		engines, err := startEngines(p.taking, c.engineFlags, p.logger)
 		if err != nil {
 			return err
@@ -146,11 +142,6 @@ func (c *runCommand) Run(p *process) (err error) {
 		return err
 	}
 	defer later()
-	client, err := c.client(p.logger)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
 	registry := newRegistry()
 	pipeline, err := openPipeline(p.taking, c.ingestFlags, c.DataDir, found, client, key, registry, p.logger)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,8 +45,9 @@ func TestEveryTextIsTranslated(t *testing.T) {
 	for _, text := range saidByCode() {
 		use(text)
 	}
+	rooms, _ := saidByRooms(t)
 	for text := range p.chinese {
-		if !used[text] {
+		if !used[text] && !slices.Contains(rooms, text) {
 			t.Errorf("zh.json has %q, which nothing shows", text)
 		}
 		if strings.Count(text, "%d") != strings.Count(p.chinese[text], "%d") || strings.Count(text, "%s") != strings.Count(p.chinese[text], "%s") {

@@ -17,7 +17,10 @@ const MinToken = 16
 
 const (
 	tokenCookie = "ingest_console"
-	tokenAge    = 30 * 24 * time.Hour
+	// secureCookie is its name over TLS. With one name, a browser that has once seen
+	// a worker over TLS would take no cookie of one on the same host without it.
+	secureCookie = "__Host-ingest_console"
+	tokenAge     = 30 * 24 * time.Hour
 )
 
 // policy lets a page load what this console serves, and nothing else.
@@ -35,8 +38,12 @@ func (c *Console) guard(next http.Handler) http.Handler {
 		header := w.Header()
 		header.Set("Content-Security-Policy", policy)
 		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "no-referrer")
-		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		// Not no-referrer: browsers then send forms with "Origin: null", and where
+		// they send no Sec-Fetch-Site, which is without TLS, none would be taken.
+		header.Set("Referrer-Policy", "same-origin")
+		if !overheard(r) { // browsers take it only over TLS and on their own machine
+			header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		}
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Cache-Control", "no-store")
 		if c.o.Token == "" && !Local(r.Host) {
@@ -77,7 +84,7 @@ func (c *Console) isKnown(r *http.Request) bool {
 	if c.o.Token == "" {
 		return true
 	}
-	cookie, err := r.Cookie(tokenCookie)
+	cookie, err := r.Cookie(cookieName(r))
 	return err == nil && subtle.ConstantTimeCompare([]byte(cookie.Value), []byte(c.cookieValue())) == 1
 }
 
@@ -93,7 +100,20 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
-	c.show(w, r, http.StatusOK, "login", "Log in", nil)
+	c.show(w, r, http.StatusOK, "login", "Log in", loginPage{Open: overheard(r)})
+}
+
+// loginPage is where a token is given.
+type loginPage struct {
+	Trouble string
+	Open    bool // what is typed can be read on its way
+}
+
+// overheard says whether others can read on the way what is sent with a request.
+// A proxy before us that speaks TLS says so; where one lies, only a warning is
+// missing.
+func overheard(r *http.Request) bool {
+	return r.TLS == nil && !Local(r.Host) && r.Header.Get("X-Forwarded-Proto") != "https"
 }
 
 // enter takes a token.
@@ -102,7 +122,7 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request) {
 	given, wanted := sha256.Sum256([]byte(r.PostFormValue("token"))), sha256.Sum256([]byte(c.o.Token))
 	if subtle.ConstantTimeCompare(given[:], wanted[:]) != 1 {
 		c.o.Logger.Warn("a wrong token was given to the console", "from", r.RemoteAddr)
-		c.show(w, r, http.StatusForbidden, "login", "Log in", "This is not the token.")
+		c.show(w, r, http.StatusForbidden, "login", "Log in", loginPage{"This is not the token.", overheard(r)})
 		return
 	}
 	http.SetCookie(w, c.cookie(r, c.cookieValue(), int(tokenAge.Seconds())))
@@ -114,9 +134,18 @@ func (c *Console) leave(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 
+func cookieName(r *http.Request) string {
+	if r.TLS != nil {
+		return secureCookie
+	}
+	return tokenCookie
+}
+
+// cookie is Secure only where it came over TLS: over plain HTTP no browser would
+// send it back, and nobody could log in.
 func (c *Console) cookie(r *http.Request, value string, age int) *http.Cookie {
 	return &http.Cookie{
-		Name: tokenCookie, Value: value, Path: "/", MaxAge: age,
+		Name: cookieName(r), Value: value, Path: "/", MaxAge: age,
 		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
 	}
 }

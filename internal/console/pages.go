@@ -24,6 +24,7 @@ const languageCookie = "ingest_language"
 type pages struct {
 	languages language.Matcher
 	chinese   map[string]string                // by the English text
+	patterns  []pattern                        // of those that have places
 	byName    [2]map[string]*template.Template // by language: English, Chinese
 	version   string                           // of the static files
 }
@@ -37,6 +38,7 @@ func newPages() (*pages, error) {
 	if err := json.Unmarshal(words, &p.chinese); err != nil {
 		return nil, fmt.Errorf("reading the Chinese texts: %w", err)
 	}
+	p.patterns = findPatterns(p.chinese)
 	hash := sha256.New()
 	err = fs.WalkDir(files, "static", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -62,6 +64,7 @@ func newPages() (*pages, error) {
 func (p *pages) parse(tongue int) (map[string]*template.Template, error) {
 	layout, err := template.New("layout.html").Funcs(template.FuncMap{
 		"t":      func(text string, args ...any) string { return p.say(tongue, text, args...) },
+		"why":    func(state, reason string) string { return p.why(tongue, state, reason) },
 		"static": func(name string) string { return "/static/" + p.version + "/" + name },
 		"clean":  clean, "long": func(text string) string { return clean(text, 2000) }, "clock": clock, "moment": moment, "whole": whole,
 	}).ParseFS(files, "templates/layout.html")

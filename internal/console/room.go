@@ -59,15 +59,9 @@ type historyPage struct {
 	Away        string
 }
 
-// Missed is the gaps that are known to be on air, in seconds.
+// Missed is for how long it was on air, as is known, and not heard.
 func (p historyPage) Missed() string {
-	var sum float64
-	for _, gap := range p.Found.Gaps {
-		if gap.OnAir == "known" {
-			sum += gap.Seconds
-		}
-	}
-	return span(time.Duration(sum * float64(time.Second)))
+	return span(time.Duration(p.Found.Totals.Missed * float64(time.Second)))
 }
 
 // history shows what is stored of a room: a page of its own, since ClickHouse may

@@ -26,10 +26,11 @@ const (
 // news is what a stream tells at a time.
 type news struct {
 	Items []item `json:"items,omitempty"`
-	// Skipped are lines that came as well and are not told.
-	Skipped  int    `json:"skipped"`
-	Watching string `json:"watching,omitempty"`
-	Likes    string `json:"likes,omitempty"`
+	// Those that came as well and are not told.
+	SkippedComments int    `json:"skippedComments"`
+	SkippedGifts    int    `json:"skippedGifts"`
+	Watching        string `json:"watching,omitempty"`
+	Likes           string `json:"likes,omitempty"`
 }
 
 // item is a line: a comment, or a gift with how many of it there are by now.
@@ -63,6 +64,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
 	tap := c.o.Ingester.Tap(liveID)
 	defer tap.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // a proxy such as nginx would hold back what is small
 	s := sender{w: w, control: http.NewResponseController(w), console: c}
 	if s.control.SetReadDeadline(time.Time{}) != nil { // it lasts longer than reading a request may
 		return
@@ -132,19 +134,19 @@ func (s sender) tell(n news) error {
 
 // newsOf is what of a batch is told; names are those of gifts.
 func newsOf(batch *schema.Batch, names map[uint32]string) (n news) {
-	add := func(i item) {
+	add := func(skipped *int, i item) {
 		if len(n.Items) < streamItems {
 			n.Items = append(n.Items, i)
 		} else {
-			n.Skipped++
+			*skipped++
 		}
 	}
 	for _, g := range batch.Gifts {
-		add(item{"gift", g.EventTime.UnixMilli(), clean(g.UserName, 40), giftName(g.GiftID, g.GiftName, names), uint64(g.BatchSize) * uint64(g.ComboCount)})
+		add(&n.SkippedGifts, item{"gift", g.EventTime.UnixMilli(), clean(g.UserName, 40), giftName(g.GiftID, g.GiftName, names), uint64(g.BatchSize) * uint64(g.ComboCount)})
 	}
 	for _, said := range batch.Comments {
 		if said.ShowType != "hidden" {
-			add(item{"comment", said.EventTime.UnixMilli(), clean(said.UserName, 40), clean(said.Content, 300), 0})
+			add(&n.SkippedComments, item{"comment", said.EventTime.UnixMilli(), clean(said.UserName, 40), clean(said.Content, 300), 0})
 		}
 	}
 	for _, stat := range batch.RoomStats {

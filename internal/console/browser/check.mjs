@@ -10,6 +10,9 @@ import { chromium } from "playwright-core";
 
 const base = process.env.CONSOLE;
 const guarded = process.env.GUARDED; // asks for TOKEN
+const secure = process.env.SECURE; // likewise, over TLS
+// The same by a name that is not this machine's, as from another: a browser trusts that less.
+const elsewhere = guarded.replace("127.0.0.1", "console.example");
 const spare = process.env.SPARE;
 const hostile = process.env.HOSTILE;
 const shots = process.env.SCREENSHOTS ?? "screenshots";
@@ -19,7 +22,8 @@ const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 assert.ok(existsSync(program), `no Chromium at ${program}: apt-get install chromium, or name it in CHROMIUM`);
 mkdirSync(shots, { recursive: true });
 // Chromium's sandbox refuses root, as which CI runs; it sees nothing but the console.
-const browser = await chromium.launch({ executablePath: program, args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
+const args = ["--host-resolver-rules=MAP console.example 127.0.0.1", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])];
+const browser = await chromium.launch({ executablePath: program, args });
 
 // visit opens a context of its own, and has the check fail for what a page must not do.
 async function visit(options, look) {
@@ -28,8 +32,8 @@ async function visit(options, look) {
   const page = await context.newPage();
   const wrong = [];
   page.on("pageerror", (error) => wrong.push(`${error}`));
-  page.on("console", (said) => said.type() === "error" && !/status of 4\d\d/.test(said.text()) && wrong.push(said.text()));
-  page.on("request", (request) => [base, guarded].includes(new URL(request.url()).origin) || wrong.push(`asks ${request.url()}`));
+  page.on("console", (said) => said.type() === "error" && !/status of (4\d\d|503)/.test(said.text()) && wrong.push(said.text()));
+  page.on("request", (request) => [base, guarded, secure, elsewhere].includes(new URL(request.url()).origin) || wrong.push(`asks ${request.url()}`));
   await look(page);
   assert.deepEqual(wrong, []);
   await context.close();
@@ -57,16 +61,21 @@ async function axeClean(page, where) {
 }
 
 await step("first paint", async () => {
-  await visit({}, async (page) => {
-    await page.goto(base, { waitUntil: "load" });
-    await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
-    const [paint, bytes] = await page.evaluate(() => [
-      performance.getEntriesByName("first-contentful-paint")[0].startTime,
-      [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")].reduce((sum, entry) => sum + entry.transferSize, 0),
-    ]);
-    console.log(`    first paint after ${Math.round(paint)} ms, ${Math.ceil(bytes / 1024)} KiB`);
-    assert.ok(bytes > 0 && bytes < 300 * 1024, `${bytes} bytes`);
-  });
+  const paints = [];
+  for (let visits = 0; visits < 5; visits++) {
+    await visit({}, async (page) => { // with nothing in its cache
+      await page.goto(base, { waitUntil: "load" });
+      await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
+      const [paint, answered, bytes] = await page.evaluate(() => {
+        const navigation = performance.getEntriesByType("navigation")[0];
+        const loaded = [navigation, ...performance.getEntriesByType("resource")];
+        return [performance.getEntriesByName("first-contentful-paint")[0].startTime, navigation.responseEnd, loaded.reduce((sum, entry) => sum + entry.transferSize, 0)];
+      });
+      paints.push({ paint: Math.round(paint), answered: Math.round(answered) });
+      assert.ok(bytes > 0 && bytes < 300 * 1024, `${bytes} bytes`);
+      if (visits === 4) console.log(`    ${Math.ceil(bytes / 1024)} KiB; first paint, and of that the worker's answer: ${paints.map((p) => `${p.paint} (${p.answered})`).join(", ")} ms`);
+    });
+  }
 });
 
 await step("a room is added, paused, watched again and removed, with the keyboard", async () => {
@@ -154,6 +163,76 @@ await step("a browser that is too slow is told", async () => {
   });
 });
 
+await step("a stream that is refused is tried again", async () => {
+  await visit({}, async (page) => {
+    let refusals = 0;
+    await page.route("**/live", (route) => (refusals++ < 1 ? route.fulfill({ status: 404, body: "" }) : route.continue()));
+    await page.goto(`${base}/?kind=good`);
+    await page.locator("#rows a").first().click();
+    await page.getByText("Trying again.").waitFor();
+    await page.getByText("Connected.").waitFor();
+    await page.locator("#log li").first().waitFor();
+    assert.equal(refusals, 2);
+  });
+});
+
+await step("a flood is counted, and drawn in part", async () => {
+  await visit({}, async (page) => {
+    const item = { kind: "comment", at: 1, name: "n", text: "t" };
+    const news = `event: news\ndata: ${JSON.stringify({ items: Array(60).fill(item), skippedComments: 1, skippedGifts: 2 })}\n\n`;
+    await page.route("**/live", (route) => route.fulfill({ contentType: "text/event-stream", body: `retry: 600000\n\n${news.repeat(500)}` }));
+    await page.addInitScript(() => {
+      window.added = 0;
+      const count = (list) => list.forEach((change) => change.target.id === "log" && (window.added += change.addedNodes.length));
+      new MutationObserver(count).observe(document, { childList: true, subtree: true });
+    });
+    await page.goto(`${base}/?kind=good`);
+    await page.locator("#rows a").first().click();
+    await page.waitForFunction(() => document.getElementById("comments").textContent === "30500");
+    const [added, lines, gifts, skipped] = await page.evaluate(() => [window.added, document.querySelectorAll("#log li").length, ...["gifts", "skipped"].map((id) => Number(document.getElementById(id).textContent))]);
+    assert.equal(lines, 200);
+    assert.equal(gifts, 1000);
+    assert.equal(skipped, 30500 + 1000 - added);
+    assert.ok(added < 10_000, `${added} of 30000 lines were drawn`);
+  });
+});
+
+await step("a page that nobody sees gives its stream back", async () => {
+  await visit({}, async (page) => {
+    const streams = [];
+    page.on("request", (request) => request.url().endsWith("/live") && streams.push(request));
+    await page.goto(`${base}/?kind=good`);
+    await page.locator("#rows a").first().click();
+    await page.getByText("Connected.").waitFor();
+    const turn = (state) => page.evaluate((state) => {
+      Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, state);
+    const ended = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/live"));
+    await turn("hidden");
+    await ended;
+    await page.getByText("Paused while nobody sees this page.").waitFor();
+    await turn("visible");
+    await page.getByText("Connected.").waitFor();
+    await page.getByRole("button", { name: "Pause", exact: true }).last().click();
+    await turn("hidden");
+    await turn("visible");
+    await page.getByRole("button", { name: "Go on" }).waitFor(); // as the person has left it
+    assert.equal(streams.length, 2);
+  });
+});
+
+await step("a page that is not fresh says so", async () => {
+  await visit({}, async (page) => {
+    await page.goto(base);
+    let away = true;
+    await page.route(base, (route) => (away ? route.fulfill({ status: 503, body: "" }) : route.continue()));
+    await page.getByText("this page is as it was then").waitFor();
+    away = false;
+    await page.getByText("this page is as it was then").waitFor({ state: "hidden" });
+  });
+});
+
 const pages = async (page) => {
   await page.goto(`${base}/?kind=good`);
   const room = await page.locator("#rows tr", { hasNotText: "3xhostileroom22" }).locator("th a").first().getAttribute("href");
@@ -171,6 +250,10 @@ for (const colorScheme of ["light", "dark"]) {
             await page.locator("#log li").nth(8).waitFor();
           }
           assert.equal(await page.locator("html").getAttribute("lang"), locale);
+          if (locale === "zh-CN") {
+            const reasons = await page.locator(".why, #status p, .state").allTextContents();
+            assert.deepEqual(reasons.filter((text) => /[a-z]{4}/i.test(text) && !/[\u4e00-\u9fff]/.test(text) && !/^(WARN|ERROR)$/.test(text)), [], `English at ${name}`);
+          }
           await axeClean(page, `${name}, ${colorScheme}, ${locale}`);
           if (locale === "en" || name === "rooms") {
             if (["rooms", "room", "worker", "search"].includes(name)) await page.screenshot({ path: `${shots}/${name}-${locale}-${colorScheme}.png`, fullPage: name === "room" });
@@ -181,20 +264,33 @@ for (const colorScheme of ["light", "dark"]) {
   }
 }
 
-await step("a token is asked for", async () => {
-  await visit({}, async (page) => {
-    await page.goto(`${guarded}/worker`);
-    assert.equal(new URL(page.url()).pathname, "/login");
-    await axeClean(page, "login");
-    for (const [token, heading] of [["wrong", "Log in"], [process.env.TOKEN, "Rooms"]]) {
-      await page.getByLabel("Token").fill(token);
-      await page.keyboard.press("Enter");
-      await page.getByRole("heading", { name: heading, exact: true }).waitFor();
-    }
-    await page.getByRole("button", { name: "Log out" }).click();
-    await page.getByLabel("Token").waitFor();
+async function logIn(page) {
+  for (const [token, heading] of [["wrong", "Log in"], [process.env.TOKEN, "Rooms"]]) {
+    await page.getByLabel("Token").fill(token);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: heading, exact: true }).waitFor();
+  }
+}
+
+for (const [way, address, open] of [["on this machine", guarded, 0], ["from elsewhere, without TLS", elsewhere, 1], ["over TLS", secure, 0]]) {
+  await step(`a token is asked for ${way}`, async () => {
+    await visit({ ignoreHTTPSErrors: true }, async (page) => {
+      await page.goto(`${address}/worker`);
+      assert.equal(new URL(page.url()).pathname, "/login");
+      assert.equal(await page.locator("#open").count(), open);
+      await axeClean(page, `login ${way}`);
+      await logIn(page);
+      if (address === secure) {
+        await page.goto(`${secure}/?kind=good`);
+        await page.locator("#rows a").first().click();
+        await page.getByText("Connected.").waitFor();
+        await page.locator("#log li").nth(3).waitFor();
+      }
+      await page.getByRole("button", { name: "Log out" }).click();
+      await page.getByLabel("Token").waitFor();
+    });
   });
-});
+}
 
 await step("the language is switched and kept", async () => {
   await visit({}, async (page) => {

@@ -40,11 +40,13 @@ function shade(plot, gaps, colour) {
 function draw(chart, charts, data, gaps) {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
+  const clock = (at) => new Date(at * 1000).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const times = { ...axis, values: (_, marks) => marks.map(clock) };
   return new uPlot(
     {
       width: chart.clientWidth, height: 170, legend: { show: false }, cursor: { drag: { x: false, y: false } },
       scales: { x: { range: [Number(charts.dataset.from), Number(charts.dataset.until)] }, y: { range: (_, low, high) => [0, Math.max(high ?? 0, 1)] } },
-      axes: [axis, { ...axis, size: 60 }],
+      axes: [times, { ...axis, size: 60 }],
       series: [{}, { stroke: colour("--link"), width: 2, points: { show: false } }],
       hooks: { drawClear: [(plot) => shade(plot, gaps, colour("--shade"))] },
     },

@@ -38,16 +38,25 @@ function freshenCells(row, fresh) {
   });
 }
 
+// now is the page as the server shows it now; nothing when that cannot be had.
+async function now() {
+  try {
+    const answer = await fetch(location.href, { signal: AbortSignal.timeout(10000) });
+    if (answer.ok && !answer.redirected) return new DOMParser().parseFromString(await answer.text(), "text/html");
+  } catch {
+    // The worker is away; the next try may find it.
+  }
+  return undefined;
+}
+
+let failures = 0;
+
 async function refresh() {
   if (document.visibilityState === "visible") {
-    try {
-      const answer = await fetch(location.href, { signal: AbortSignal.timeout(10000) });
-      if (answer.ok && !answer.redirected) {
-        freshen(new DOMParser().parseFromString(await answer.text(), "text/html"));
-      }
-    } catch {
-      // The worker is away; the next try may find it.
-    }
+    const page = await now();
+    failures = page ? 0 : failures + 1;
+    if (page) freshen(page);
+    document.getElementById("stale").hidden = failures < 2; // once can be a restart
   }
   setTimeout(refresh, every);
 }
