@@ -170,7 +170,7 @@ WITH mine AS (
 )
 UPDATE live_state s
 SET owner = NULL, lease_until = NULL, changed = false, offered = false, successor = NULL, successor_until = NULL, next_at = now(),
-	state = 'queued', reason = 'given back by worker ' || $1, code = 0, since = now(), updated_at = now()
+	state = 'queued', reason = format('given back by worker %s', $1::text), code = 0, since = now(), updated_at = now()
 FROM mine WHERE s.live = mine.live AND s.slot = mine.slot`
 
 // ReleaseRest gives back whatever this worker still holds, due at once. Rows that
