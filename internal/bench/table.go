@@ -16,8 +16,9 @@ const pageHead = `# Performance
 
 Written by ` + "`make bench ARGS=--write`" + ` (` + "`make bench-full`" + ` for all of it, within an hour). Do not edit it by hand.
 
-Figures are medians of at least five. CPU time is what processes used, all their threads together. What is compared was measured
-in turn in one run: the ratios say more than the figures, which are those of the machine named.
+Figures of decode, spool and insert are medians of at least five rounds, those of queries of five; the others are of one run. CPU
+time is what processes used, all their threads together. What is compared was measured in turn in one run: the ratios say more than
+the figures, which are those of the machine named.
 `
 
 // print writes the results for a terminal, or as JSON, one a line.
