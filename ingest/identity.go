@@ -146,7 +146,8 @@ const (
 )
 
 // eventTime picks the best clock that can be believed; feed and envelope are
-// in Unix milliseconds.
+// in Unix milliseconds. The receipt is another for each worker, and so is then the
+// row's key: the view undecoded_unique recognises by their IDs what can have no other.
 func eventTime(feed, envelope uint64, received time.Time) (at time.Time, source string) {
 	if at, ok := plausible(feed, received); ok {
 		return at, schema.FromFeed
