@@ -42,7 +42,7 @@ func (c *anonymizeCommand) Run(p *process) (err error) {
 		return err
 	}
 	anonymizer := ingest.NewAnonymizer(c.Seed)
-	file := frameFile{stdin: p.stdin, name: c.File}
+	file := p.frameFile(c.File, "", "")
 	for frame, err := range file.frames() {
 		if errors.Is(err, ingest.ErrRecordingCut) {
 			p.logger.Warn(err.Error())

@@ -104,6 +104,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if none { // what there is, but it is not what a script can have meant
 		args, stdout = []string{"--help"}, stderr
 	}
+	if len(args) == 1 && args[0] == "--version" { // what people try first
+		args = []string{"version"}
+	}
 	parser, err := newParser(&c, kong.Writers(stdout, stderr), kong.Exit(func(int) { help = true }))
 	if err != nil {
 		fmt.Fprintln(stderr, "ingest:", err)

@@ -20,6 +20,7 @@ func TestExitCodes(t *testing.T) {
 		code int
 	}{
 		{"version", exitOK},
+		{"--version", exitOK},
 		{"--help", exitOK},
 		{"run --help", exitOK},
 		{"", exitUsage},

@@ -27,7 +27,7 @@ func (c *decodeCommand) Run(p *process) error {
 		p.logger.Debug("unknown field", "message", u.Message, "field", u.Number)
 	})
 	for _, name := range c.Files {
-		file := frameFile{p.stdin, name, c.LiveID, c.LiveStreamID}
+		file := p.frameFile(name, c.LiveID, c.LiveStreamID)
 		for frame, err := range file.frames() {
 			if errors.Is(err, ingest.ErrRecordingCut) {
 				p.logger.Warn(err.Error())

@@ -33,6 +33,15 @@ type frameFile struct {
 	liveID, liveStreamID string
 }
 
+// frameFile is the file of that name; "-" is standard input, and whoever is asked to
+// type it is told so.
+func (p *process) frameFile(name, liveID, liveStreamID string) frameFile {
+	if name == "-" && isTerminal(p.stdin) {
+		fmt.Fprintln(p.stderr, "Reading frames from the terminal: paste hex, one frame a line, and end with Ctrl-D; or name a file.")
+	}
+	return frameFile{p.stdin, name, liveID, liveStreamID}
+}
+
 // frames yields the frames in order. An error is the last that it yields; it
 // wraps ingest.ErrRecordingCut when the frames before it are all there is.
 func (f frameFile) frames() iter.Seq2[*kuaishou.Frame, error] {
