@@ -130,6 +130,7 @@ func (e *frameEraser) parts() map[int]bool {
 func (e *frameEraser) payload(message *kuaishou.SocketMessage, gone map[int]bool) (payload []byte, emptied []uint32) {
 	masked := bytes.Clone(message.Payload)
 	descriptor := payloadMessage(message.PayloadType)
+	masker := masker{Person: e.Person}
 	fields := fieldReader{rest: masked}
 	for index := 1; fields.next(); index++ {
 		if gone[index] && fields.wire == protowire.BytesType {
@@ -138,10 +139,10 @@ func (e *frameEraser) payload(message *kuaishou.SocketMessage, gone map[int]bool
 			emptied = append(emptied, uint32(index))
 			continue
 		}
-		masker{e.Person}.field(&fields, descriptor, 0)
+		masker.field(&fields, descriptor, 0)
 		payload = append(payload, fields.whole...)
 	}
-	masker{e.Person}.text(fields.rest)
+	masker.text(fields.rest)
 	return append(payload, fields.rest...), emptied
 }
 

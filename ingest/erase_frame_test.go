@@ -90,12 +90,13 @@ func TestErasedViewerHoldsPlace(t *testing.T) {
 func TestMaskKeepsOtherNumbers(t *testing.T) {
 	n := erasedPerson.Numbers[0]
 	text := fmt.Appendf(nil, "%d 1%d %d0 (%d)", n, n, n, n)
-	masker{&erasedPerson}.text(text)
+	masker := masker{Person: &erasedPerson}
+	masker.text(text)
 	if want := fmt.Sprintf("0000000000 1%d %d0 (0000000000)", n, n); string(text) != want {
 		t.Errorf("%s, want %s", text, want)
 	}
 	number := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), n)
-	masker{&erasedPerson}.fields(number, nil, 0)
+	masker.fields(number, nil, 0)
 	if fields := (fieldReader{rest: number}); !fields.next() || fields.value != 0 || len(fields.rest) > 0 {
 		t.Errorf("%x", number)
 	}

@@ -77,22 +77,45 @@ func (c *ClickHouse) maskSQL(ctx context.Context, p *Person, table schema.Table)
 	if err != nil {
 		return "", "", fmt.Errorf("looking at the columns of %s: %w", table.Name, err)
 	}
-	texts := slices.Concat(p.IDs, p.inTexts())
 	var sets, conditions []string
 	for _, column := range columns {
-		masked := column
-		for _, text := range texts {
-			masked = fmt.Sprintf("replaceAll(%s, %s, %s)", masked, quoted(text), quoted(asterisks(text)))
-			conditions = append(conditions, fmt.Sprintf("position(%s, %s) > 0", column, quoted(text)))
+		masked, named := p.maskedSQL(column), p.inTextSQL(column)
+		if column == "segments" {
+			masked = fmt.Sprintf("arrayStringConcat(arrayMap((part, i) -> if(i = 2, part, %s), %s, [1, 2, 3]))", p.maskedSQL("part"), segmentParts)
+			named = fmt.Sprintf("arrayExists((part, i) -> i != 2 AND (%s), %s, [1, 2, 3])", p.inTextSQL("part"), segmentParts)
 		}
-		for _, text := range p.folded() {
-			masked = fmt.Sprintf("replaceAll(%s, %s, %s)", masked, quoted(text), quoted(strings.Repeat("A", len(text))))
-		}
-		for _, n := range p.decimals() {
-			masked = fmt.Sprintf(`replaceRegexpAll(%s, %s, '\\10\\2')`, masked, quoted(numberPattern(n)))
-		}
-		conditions = append(conditions, p.namedSQL(column))
 		sets = append(sets, column+" = "+masked)
+		conditions = append(conditions, named)
 	}
 	return strings.Join(sets, ", "), strings.Join(conditions, " OR "), nil
+}
+
+// segmentParts are what of the column segments is before the name of the comment's
+// author, that name, which is somebody else's, and what follows.
+const segmentParts = `arrayResize(if(match(segments, '"textSegment":'),
+	extractGroups(segments, '(?s)^(.*?"textSegment":[{](?:"text":")?)((?:[^"\\\\]|\\\\.)*)(.*)$'), [segments]), 3)`
+
+// maskedSQL is a text with the person masked.
+func (p *Person) maskedSQL(text string) string {
+	for _, of := range slices.Concat(p.IDs, p.Names) {
+		for _, form := range slices.Compact([]string{of, inJSON(of)}) { // as in frames, the mask is as long as the name
+			text = fmt.Sprintf("replaceAll(%s, %s, %s)", text, quoted(form), quoted(asterisks(of)))
+		}
+	}
+	for _, of := range p.folded() {
+		text = fmt.Sprintf("replaceAll(%s, %s, %s)", text, quoted(of), quoted(strings.Repeat("A", len(of))))
+	}
+	for _, n := range p.decimals() {
+		text = fmt.Sprintf(`replaceRegexpAll(%s, %s, '\\10\\2')`, text, quoted(numberPattern(n)))
+	}
+	return text
+}
+
+// inTextSQL is the condition for texts in which the person is.
+func (p *Person) inTextSQL(text string) string {
+	conditions := []string{p.namedSQL(text)}
+	for _, of := range p.inTexts() {
+		conditions = append(conditions, fmt.Sprintf("position(%s, %s) > 0", text, quoted(of)))
+	}
+	return strings.Join(conditions, " OR ")
 }

@@ -360,3 +360,61 @@ func TestErasePseudonyms(t *testing.T) {
 		t.Errorf("the replay met %+v", counts)
 	}
 }
+
+// An author whose name begins with that of the erased person keeps it, in the frame
+// and in the table, and what they said of the person is masked in both.
+func TestEraseKeepsAuthorsOfRichText(t *testing.T) {
+	w := openWarehouse(t)
+	name, author := erasedPerson.Names[0], erasedPerson.Names[0]+"二"
+	text := func(text string) *kuaishou.RichTextSegment {
+		return &kuaishou.RichTextSegment{Segment: &kuaishou.RichTextSegment_TextSegment_{TextSegment: &kuaishou.RichTextSegment_TextSegment{
+			Text: text, TextStyle: &kuaishou.RichTextSegment_TextStyle{Color: 1},
+		}}}
+	}
+	badge := &kuaishou.RichTextSegment{Segment: &kuaishou.RichTextSegment_IconSegment_{IconSegment: &kuaishou.RichTextSegment_IconSegment{Text: name + "的粉丝"}}}
+	comments := &kuaishou.SCCommentZoneRichText{}
+	for i, segments := range [][]*kuaishou.RichTextSegment{
+		{badge, text(author + "："), text("你好，" + name)},
+		{text(""), text("没有名字，" + name)},
+		{text(author + "："), badge},
+		{badge},
+	} {
+		comments.Message = append(comments.Message, &kuaishou.CommentRichTextMessage{UserId: uint64(i + 1), Segment: segments})
+	}
+	says := func(id, content string) *kuaishou.Frame {
+		return sampleFrame(t, kuaishou.PayloadType_SC_FEED_PUSH, encoded(t, &kuaishou.SCWebFeedPush{CommentFeeds: []*kuaishou.WebCommentFeed{{
+			User: &kuaishou.SimpleUserInfo{PrincipalId: id, UserName: name}, Content: content,
+		}}}))
+	}
+	long := strings.Repeat("好", 10_000)
+	dir := ingested(t, w, []*kuaishou.Frame{
+		sampleFrame(t, kuaishou.PayloadType_SC_COMMENT_ZONE_RICH_TEXT, encoded(t, comments)),
+		says(otherPerson.IDs[0], long), says(erasedPerson.IDs[0], "我"), says(otherPerson.IDs[0], long),
+	})
+	person := &Person{IDs: slices.Clone(erasedPerson.IDs)}
+	if err := w.Identify(t.Context(), person); err != nil {
+		t.Fatal(err)
+	}
+	s, err := spool.Open(dir, spool.Options{Keep: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if frames, err := (archiveEraser{s, dir, nil, slog.New(slog.DiscardHandler)}).erase(t.Context(), person); err != nil || frames.Frames != 2 {
+		t.Fatalf("%+v, %v", frames, err)
+	}
+	met, err := w.EraseRows(t.Context(), person, false)
+	if err != nil || met["comments"] != (ErasedRows{Deleted: 1, Masked: 4}) {
+		t.Errorf("%+v, %v", met, err)
+	}
+	query := fmt.Sprintf("SELECT count() FROM comments FINAL WHERE user_name = %s AND position(segments, %s) > 0", quoted(author), quoted(inJSON(author)+"："))
+	if n := countOf(t, w, query); n != 2 {
+		t.Errorf("%d authors have their names, want 2", n)
+	}
+	if counts := replayed(t, ReplayOptions{Spool: dir, Warehouse: w}); counts != (TableReplay{Unchanged: counts.Unchanged}) {
+		t.Errorf("a replay would meet %+v", counts)
+	}
+	if again, err := w.EraseRows(t.Context(), person, true); err != nil || len(again) > 0 {
+		t.Errorf("the next erasure would meet %v, %v", again, err)
+	}
+}

@@ -93,12 +93,21 @@ func (p *Person) folded() []string {
 func (p *Person) inTexts() []string {
 	names := slices.Clone(p.Names)
 	for _, name := range p.Names {
-		quoted, err := json.Marshal(name)
-		if escaped := string(bytes.Trim(quoted, `"`)); err == nil && escaped != name && !strings.Contains(escaped, `\u`) {
+		if escaped := inJSON(name); escaped != name {
 			names = append(names, escaped)
 		}
 	}
 	return names
+}
+
+// inJSON is a text as it stands in JSON; what is written there in digits stays as
+// it is.
+func inJSON(text string) string {
+	quoted, err := json.Marshal(text)
+	if err != nil || bytes.Contains(quoted, []byte(`\u`)) {
+		return text
+	}
+	return string(quoted[1 : len(quoted)-1])
 }
 
 // isIn says whether bytes may hold something of the person: it is true too often
