@@ -77,6 +77,7 @@ type options struct {
 	Full     bool     `help:"All benchmarks, in their long form: an hour at most."`
 	Comments uint64   `help:"How many comments the database of the queries has; 0: a million, or 100 million in the long form."`
 	Only     []string `help:"Only these." placeholder:"NAME,…"`
+	Runs     int      `help:"How often each is run; what is told is the median of each figure." default:"1"`
 	List     bool     `help:"Tell the benchmarks and end."`
 	JSON     bool     `name:"json" help:"Print the results as JSON, one a line."`
 	Frames   string   `help:"Write the frames that are measured to a file, one a line in base64, for other programs to decode, and end: see peers." placeholder:"FILE"`
@@ -130,7 +131,7 @@ func run(ctx context.Context, o *options) error {
 		}
 		fmt.Fprintln(os.Stderr, "measuring", bm.name)
 		b := &bench{full: o.Full, comments: o.Comments, log: logger, benchmark: bm}
-		if err := b.measure(ctx); err != nil {
+		if err := b.measureTimes(ctx, o.Runs); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", bm.name, err))
 		}
 		done = append(done, b)
@@ -152,6 +153,21 @@ func choose(o *options) ([]benchmark, error) {
 		}
 	}
 	return chosen, nil
+}
+
+// measureTimes runs the benchmark so often, and leaves the medians of the results
+// that were found before an error.
+func (b *bench) measureTimes(ctx context.Context, runs int) (err error) {
+	var all [][]result
+	for range max(1, runs) {
+		b.results = nil
+		err = b.measure(ctx)
+		if all = append(all, b.results); err != nil {
+			break
+		}
+	}
+	b.results = medians(all)
+	return err
 }
 
 // measure runs the benchmark in a folder of its own. An error leaves the results

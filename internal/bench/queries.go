@@ -18,13 +18,16 @@ import (
 
 var queriesBenchmark = benchmark{
 	name: "queries",
-	about: "Each panel of the Grafana dashboards, over the time range that it opens with, on a database that `make seed` has filled " +
-		"(`--comments`); the measurement is that of `make panels`.",
+	about: "Each panel of the Grafana dashboards, over the time range that it opens with and over 90 days, on a database that `make seed` has filled " +
+		"(`--comments`); the measurement is that of `make panels`. Then searches for the newest comments that hold a text.",
 	run: runQueries,
 }
 
+// asked is how often each query is.
+const asked = 11
+
 func runQueries(ctx context.Context, b *bench) (err error) {
-	comments, times := b.comments, 5
+	comments := b.comments
 	if comments == 0 && b.full {
 		comments = 100_000_000
 	}
@@ -51,12 +54,51 @@ func runQueries(ctx context.Context, b *bench) (err error) {
 		return err
 	}
 	b.report(result{What: fmt.Sprintf("%d comments, on disk after merges", comments), Value: size, Unit: "bytes/comment", Target: atMost(40, size)})
-	said, err := b.command(ctx, "deploy/grafana/check", "go", "test", "-run=^$", "-bench=Panels", fmt.Sprintf("-benchtime=%dx", times), "-timeout=2h",
-		"-clickhouse", engine.DSN())
+	for _, span := range []string{"", "2160h"} {
+		said, err := b.command(ctx, "deploy/grafana/check", "go", "test", "-run=^$", "-bench=Panels", fmt.Sprintf("-benchtime=%dx", asked), "-timeout=2h",
+			"-clickhouse", engine.DSN(), "-span", cmp.Or(span, "0"))
+		if err != nil {
+			return err
+		}
+		if err := b.reportPanels(comments, span != "", said); err != nil {
+			return err
+		}
+	}
+	return b.searches(ctx, engine, comments)
+}
+
+// searches measures searches in the room of which there is most, and in all.
+func (b *bench) searches(ctx context.Context, engine *chdb.Engine, comments uint64) error {
+	busiest, err := ask(ctx, engine, "SELECT live_id, count() AS n FROM comments GROUP BY live_id ORDER BY n DESC LIMIT 1 FORMAT TSV", nil, nil)
 	if err != nil {
 		return err
 	}
-	return b.reportPanels(comments, said)
+	live, size, _ := strings.Cut(strings.TrimSpace(string(busiest)), "\t")
+	for _, where := range []struct {
+		name, query string
+		target      float64
+	}{
+		{"in a room with " + size, "SELECT event_time, user_name, content FROM comments_unique WHERE live_id = '" + live + "' AND show_type != 'hidden' AND position(content, '%s') > 0 ORDER BY event_time DESC LIMIT 500", 300},
+		{"in all rooms", "SELECT * FROM comment_search(text = '%s', most = 100)", 3000},
+	} {
+		for _, text := range []string{"火箭", "主播", "没有这个词"} { // now and then, of each tenth comment, never
+			took := make([]time.Duration, 0, asked)
+			for range cap(took) {
+				began := time.Now()
+				if _, err := ask(ctx, engine, fmt.Sprintf(where.query, text), nil, nil); err != nil {
+					return err
+				}
+				took = append(took, time.Since(began))
+			}
+			slices.Sort(took)
+			slowest := took[len(took)-1].Seconds() * 1000
+			b.report(result{
+				What: fmt.Sprintf("%d comments, %s searched %s, slowest", comments, text, where.name), Value: slowest, Unit: "ms",
+				Note: fmt.Sprintf("p50 %s ms", figure(took[len(took)/2].Seconds()*1000)), Target: atMost(where.target, slowest),
+			})
+		}
+	}
+	return nil
 }
 
 // command runs a program and answers what it prints.
@@ -78,7 +120,12 @@ type panel struct {
 }
 
 // reportPanels reports what the benchmark of the panels printed.
-func (b *bench) reportPanels(comments uint64, said string) error {
+func (b *bench) reportPanels(comments uint64, long bool, said string) error {
+	of := ""
+	if long {
+		of = " over 90 days"
+	}
+
 	var panels []panel
 	for line := range strings.Lines(said) {
 		name, figures, _ := strings.Cut(line, "\t")
@@ -109,8 +156,8 @@ func (b *bench) reportPanels(comments uint64, said string) error {
 	}
 	slices.SortFunc(panels, func(a, b panel) int { return cmp.Compare(b.p95, a.p95) })
 	for i, p := range panels {
-		r := result{What: fmt.Sprintf("%d comments, %s, p95", comments, p.name), Value: p.p95, Unit: "ms", Note: fmt.Sprintf("p50 %s ms", figure(p.p50))}
-		live := strings.HasPrefix(p.name, "Live/") && !slices.ContainsFunc(panels[:i], func(p panel) bool { return strings.HasPrefix(p.name, "Live/") })
+		r := result{What: fmt.Sprintf("%d comments, %s%s, p95", comments, p.name, of), Value: p.p95, Unit: "ms", Note: fmt.Sprintf("p50 %s ms", figure(p.p50))}
+		live := !long && strings.HasPrefix(p.name, "Live/") && !slices.ContainsFunc(panels[:i], func(p panel) bool { return strings.HasPrefix(p.name, "Live/") })
 		switch {
 		case live: // the slowest of that dashboard
 			r.Target = atMost(300, p.p95)

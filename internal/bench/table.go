@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -16,10 +18,32 @@ const pageHead = `# Performance
 
 Written by ` + "`make bench ARGS=--write`" + ` (` + "`make bench-full`" + ` for all of it, within an hour). Do not edit it by hand.
 
-Figures of decode, spool and insert are medians of at least five rounds, those of queries of five; the others are of one run. CPU
-time is what processes used, all their threads together. What is compared was measured in turn in one run: the ratios say more than
-the figures, which are those of the machine named.
+Figures of decode, spool and insert are medians of at least five rounds, those of queries of eleven; the others are of one run, or
+medians of as many as the note says, each figure by itself. CPU time is what processes used, all their threads together. What is
+compared was measured in turn in one run: the ratios say more than the figures, which are those of the machine named.
 `
+
+// medians are the medians of the results of several runs, with how far apart these
+// were.
+func medians(runs [][]result) (all []result) {
+	for _, first := range runs[0] {
+		var same []result
+		for _, run := range runs {
+			for _, r := range run {
+				if r.What == first.What && r.Against == first.Against {
+					same = append(same, r)
+				}
+			}
+		}
+		slices.SortFunc(same, func(a, b result) int { return cmp.Compare(a.Value, b.Value) })
+		r := same[len(same)/2]
+		if len(same) > 1 {
+			r.Note = strings.TrimPrefix(fmt.Sprintf("%s; %d runs, %s to %s", r.Note, len(same), figure(same[0].Value), figure(same[len(same)-1].Value)), "; ")
+		}
+		all = append(all, r)
+	}
+	return all
+}
 
 // print writes the results for a terminal, or as JSON, one a line.
 func print(w io.Writer, done []*bench, asJSON bool) error {
