@@ -17,9 +17,9 @@ func fillIn(query, liveID string, since, recent time.Time, step time.Duration) s
 
 const lookTotals = `
 SELECT comments, chatters, gifts, value, givers, missed
-FROM (SELECT count() AS comments, uniqExact(user_id) AS chatters FROM comments_unique
+FROM (SELECT count() AS comments, uniqExactIf(user_id, user_id != '') AS chatters FROM comments_unique
 	WHERE live_id = {live} AND event_time >= {since} AND show_type != 'hidden') AS said
-CROSS JOIN (SELECT toUInt64(sum(g.gifts)) AS gifts, toUInt64(sum(g.value)) AS value, uniqExactIf(g.user_id, g.gifts > 0) AS givers FROM gift_ticks AS g
+CROSS JOIN (SELECT toUInt64(sum(g.gifts)) AS gifts, toUInt64(sum(g.value)) AS value, uniqExactIf(g.user_id, g.gifts > 0 AND g.user_id != '') AS givers FROM gift_ticks AS g
 	WHERE live_id = {live} AND live_stream_id IN {broadcasts} AND event_time >= {since}) AS given
 CROSS JOIN (SELECT coalesce(sum(dateDiff('millisecond', greatest(gap_start, {since}), coalesce(gap_end, now64(3)))), 0) / 1000 AS missed FROM gaps
 	WHERE live_id = {live} AND on_air = 'known' AND coalesce(gap_end, now64(3)) > {since}) AS unheard`
@@ -52,10 +52,10 @@ ORDER BY gap_start DESC LIMIT 50`
 
 const lookChatters = `
 SELECT argMax(c.user_name, c.event_time) AS user_name, user_id, count() AS number FROM comments_unique AS c
-WHERE live_id = {live} AND event_time >= {since} AND show_type != 'hidden'
+WHERE live_id = {live} AND event_time >= {since} AND show_type != 'hidden' AND user_id != ''
 GROUP BY user_id ORDER BY number DESC, user_id LIMIT 10`
 
 const lookGivers = `
 SELECT argMax(g.user_name, g.event_time) AS user_name, user_id, toUInt64(sum(g.value)) AS number FROM gift_ticks AS g
-WHERE live_id = {live} AND live_stream_id IN {broadcasts} AND event_time >= {since}
+WHERE live_id = {live} AND live_stream_id IN {broadcasts} AND event_time >= {since} AND user_id != ''
 GROUP BY user_id HAVING number > 0 ORDER BY number DESC, user_id LIMIT 10`

@@ -16,7 +16,11 @@ func TestWords(t *testing.T) {
 	say := func(stream, text, show string, times, people int) {
 		for i := range times {
 			n := len(rows)
-			rows = append(rows, []any{"live", stream, at.Add(time.Duration(n) * time.Second), uint64(n), fmt.Sprint("user", i%people), text, show})
+			user := ""
+			if people > 0 {
+				user = fmt.Sprint("user", i%people)
+			}
+			rows = append(rows, []any{"live", stream, at.Add(time.Duration(n) * time.Second), uint64(n), user, text, show})
 		}
 	}
 	say("one", "主播好", "normal", 20, 10)            // a phrase; 主播 is said elsewhere too
@@ -32,6 +36,10 @@ func TestWords(t *testing.T) {
 	say("one", "只我说", "normal", 9, 1)        // by one person
 	say("one", "某某赞了这个直播", "hidden", 30, 30) // no comment
 	say("two", "主播好", "normal", 5, 5)        // another broadcast
+	say("whose", "谁说的", "normal", 5, 0)      // nobody knows by whom
+	say("whose", "谁说的", "normal", 2, 1)
+	say("whose", "知道谁", "normal", 5, 0)
+	say("whose", "知道谁", "normal", 2, 2)
 	insertTwice(t, conn, "comments (live_id, live_stream_id, event_time, event_id, user_id, content, show_type)", rows)
 
 	compare(t, conn, "comments", "SELECT word, comments FROM words WHERE live_id = 'live' AND live_stream_id = 'one'", map[string]uint64{
@@ -41,4 +49,5 @@ func TestWords(t *testing.T) {
 		"主播": 10, "[笑哭]": 4, "冲": 4, "666": 7,
 	})
 	compare(t, conn, "another", "SELECT word, comments FROM words WHERE live_stream_id = 'two'", map[string]uint64{"主播好": 5})
+	compare(t, conn, "whose", "SELECT word, chatters FROM words WHERE live_stream_id = 'whose'", map[string]uint64{"知道谁": 2})
 }
