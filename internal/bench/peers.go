@@ -158,7 +158,7 @@ func benthos(ctx context.Context, f peerFiles) (made decoded, err error) {
 		return made, err
 	}
 	made.CPU = (all - start).Seconds()
-	made.With = fmt.Sprintf("Benthos %s, without %d ms of its start", version[1], start.Milliseconds())
+	made.With = fmt.Sprintf("Benthos %s, with reading the file, without %d ms of its start", version[1], start.Milliseconds())
 	return made, nil
 }
 
