@@ -131,17 +131,17 @@ func (c *ClickHouse) remove(ctx context.Context, table string, rows []heardRow) 
 	return nil
 }
 
-// letterKey names a row that was refused.
+// letterKey names a row that was refused. Where its frame stands in the segment does
+// not: that is not the same in the archive.
 type letterKey struct {
 	segment string
-	offset  int64
 	event   uint64
 }
 
 // refused answers which rows of a table, made from those segments of a spool,
 // are in dead_letters.
 func (c *ClickHouse) refused(ctx context.Context, table, spoolID string, segments []string) (map[letterKey]bool, error) {
-	query := fmt.Sprintf(`SELECT splitByChar('/', token)[2] AS segment, frame_offset, JSONExtractUInt(row, 'event_id') FROM dead_letters
+	query := fmt.Sprintf(`SELECT splitByChar('/', token)[2] AS segment, JSONExtractUInt(row, 'event_id') FROM dead_letters
 		WHERE table_name = %s AND startsWith(token, %s) AND segment IN (%s)`, quoted(table), quoted(spoolID+"/"), list(segments, quoted))
 	rows, err := c.conn.Query(readSettings(ctx), query)
 	if err != nil {
@@ -151,7 +151,7 @@ func (c *ClickHouse) refused(ctx context.Context, table, spoolID string, segment
 	refused := make(map[letterKey]bool)
 	for rows.Next() {
 		var key letterKey
-		if err := rows.Scan(&key.segment, &key.offset, &key.event); err != nil {
+		if err := rows.Scan(&key.segment, &key.event); err != nil {
 			return nil, fmt.Errorf("reading dead_letters: %w", err)
 		}
 		refused[key] = true

@@ -160,8 +160,7 @@ func (t *tableRepair) insertFresh(ctx context.Context, fresh []int, proven bool)
 	var known, others []int
 	for _, i := range fresh {
 		event := t.rows.Event(i)
-		at := t.window.frames[event.Offset]
-		if letters[letterKey{at.segment, at.offset, event.EventID}] {
+		if letters[letterKey{t.window.frames[event.Offset].segment, event.EventID}] {
 			known = append(known, i)
 		} else {
 			others = append(others, i)

@@ -50,7 +50,7 @@ func replayFrames(t testing.TB, session uint64, rounds int, start int64) []*kuai
 // spoolOf makes a spool that holds the frames in several sealed segments.
 func spoolOf(t testing.TB, dir string, frames []*kuaishou.Frame) *spool.Spool {
 	t.Helper()
-	s, err := spool.Open(dir, spool.Options{SegmentBytes: 20_000, Keep: time.Hour})
+	s, err := spool.Open(dir, spool.Options{SegmentBytes: 20_000, Keep: time.Hour, Slim: Slim()})
 	if err != nil {
 		t.Fatal(err)
 	}

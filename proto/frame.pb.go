@@ -76,7 +76,7 @@ type Frame struct {
 	LiveStreamId string `protobuf:"bytes,2,opt,name=live_stream_id,json=liveStreamId" json:"live_stream_id,omitempty"`
 	// When the last byte was read, in Unix milliseconds of the worker's clock.
 	ReceivedAt int64 `protobuf:"varint,3,opt,name=received_at,json=receivedAt" json:"received_at,omitempty"`
-	// The websocket message, byte for byte.
+	// The websocket message, byte for byte; in the archive see unpacked.
 	Data   []byte       `protobuf:"bytes,4,opt,name=data" json:"data,omitempty"`
 	Source Frame_Source `protobuf:"varint,5,opt,name=source,enum=kslive.Frame_Source" json:"source,omitempty"`
 	// The connection that it came over: random, one a connection.
@@ -89,7 +89,11 @@ type Frame struct {
 	// count of their own.
 	FrameNumber uint32 `protobuf:"varint,9,opt,name=frame_number,json=frameNumber" json:"frame_number,omitempty"`
 	// Set when a person was erased from data.
-	Erasure       *Erasure `protobuf:"bytes,10,opt,name=erasure" json:"erasure,omitempty"`
+	Erasure *Erasure `protobuf:"bytes,10,opt,name=erasure" json:"erasure,omitempty"`
+	// Set in the archive where the payload in data came with gzip, and is without it:
+	// what repeats from one frame to the next compresses only so. Nothing else in data
+	// is different, but that its compression_type is NONE.
+	Unpacked      bool `protobuf:"varint,11,opt,name=unpacked" json:"unpacked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -192,6 +196,13 @@ func (x *Frame) GetErasure() *Erasure {
 		return x.Erasure
 	}
 	return nil
+}
+
+func (x *Frame) GetUnpacked() bool {
+	if x != nil {
+		return x.Unpacked
+	}
+	return false
 }
 
 // Erasure keeps the events that are left of a frame what they were.
@@ -425,7 +436,7 @@ var File_proto_frame_proto protoreflect.FileDescriptor
 
 const file_proto_frame_proto_rawDesc = "" +
 	"\n" +
-	"\x11proto/frame.proto\x12\x06kslive\"\x8a\x03\n" +
+	"\x11proto/frame.proto\x12\x06kslive\"\xa6\x03\n" +
 	"\x05Frame\x12\x17\n" +
 	"\alive_id\x18\x01 \x01(\tR\x06liveId\x12$\n" +
 	"\x0elive_stream_id\x18\x02 \x01(\tR\fliveStreamId\x12\x1f\n" +
@@ -439,7 +450,8 @@ const file_proto_frame_proto_rawDesc = "" +
 	"\bcoverage\x18\b \x01(\v2\x10.kslive.CoverageR\bcoverage\x12!\n" +
 	"\fframe_number\x18\t \x01(\rR\vframeNumber\x12)\n" +
 	"\aerasure\x18\n" +
-	" \x01(\v2\x0f.kslive.ErasureR\aerasure\".\n" +
+	" \x01(\v2\x0f.kslive.ErasureR\aerasure\x12\x1a\n" +
+	"\bunpacked\x18\v \x01(\bR\bunpacked\".\n" +
 	"\x06Source\x12\x11\n" +
 	"\rSOURCE_SOCKET\x10\x00\x12\x11\n" +
 	"\rSOURCE_RECALL\x10\x01\"\xa3\x01\n" +

@@ -269,7 +269,7 @@ func openPipeline(ctx context.Context, f ingestFlags, dataDir string, s stores, 
 		}
 	}()
 	p.spool, err = spool.Open(spoolFolder(f.Spool, dataDir), spool.Options{
-		SegmentBytes: f.SegmentBytes, MaxBytes: f.SpoolMax, Keep: f.Keep, KeepBytes: f.KeepBytes, Logger: logger,
+		SegmentBytes: f.SegmentBytes, MaxBytes: f.SpoolMax, Keep: f.Keep, KeepBytes: f.KeepBytes, Slim: ingest.Slim(), Logger: logger,
 	})
 	if err != nil {
 		return nil, err

@@ -20,7 +20,9 @@ type archive struct {
 	// is not durable. writing covers it.
 	unsynced bool
 	encoder  *zstd.Encoder // nil until the first is compressed; writing covers it,
-	copying  []byte        // and this
+	copying  []byte        // and these: what is copied with, the record that is
+	record   []byte        // being made slim, and what came of it
+	slim     []byte
 
 	mu    sync.Mutex
 	files []archived

@@ -27,6 +27,12 @@ type Options struct {
 	// deletes. A full disk takes the oldest, too.
 	Keep      time.Duration
 	KeepBytes int64
+	// Slim answers what the archive keeps of a record: the record itself, or
+	// another that says the same and, among others like it, compresses better. It
+	// is called by one goroutine at a time, must not write to the record or hold on
+	// to it, and what it answers is used until it is called again. Offsets in an
+	// archived file are then its own. Default: records are kept as they are.
+	Slim func(record []byte) []byte
 	// MaxRecord is the length in bytes of the longest record Append takes, at
 	// most 256 MiB. Default 16 MiB. Reading does not depend on it.
 	MaxRecord int

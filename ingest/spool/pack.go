@@ -84,7 +84,16 @@ func (s *Spool) compress(from, to string, wrote time.Time) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.replace(to, wrote, func(dst io.Writer) error { return s.encode(dst, src, info.Size()) })
+	size, err := s.slimSize(src, info.Size())
+	write := func(dst io.Writer) error { return s.slim(dst, src, info.Size()) }
+	if errors.Is(err, errAsItIs) {
+		size, err = info.Size(), nil
+		write = func(dst io.Writer) error { return s.copy(dst, src) }
+	}
+	if err != nil {
+		return 0, err
+	}
+	return s.replace(to, wrote, func(dst io.Writer) error { return s.encode(dst, size, write) })
 }
 
 // replace puts what fill writes into the archived file to, durably and as a
@@ -119,21 +128,28 @@ func (s *Spool) replace(to string, wrote time.Time, fill func(io.Writer) error) 
 	return size, nil
 }
 
-// encode compresses size bytes of src into dst. archive.writing is held: the
-// encoder is used again, since a quiet spool packs a small segment each second and
-// a new encoder takes megabytes.
-func (s *Spool) encode(dst io.Writer, src io.Reader, size int64) (err error) {
+// encode compresses into dst the size bytes that write writes. archive.writing is
+// held: the encoder is used again, since a quiet spool packs a small segment each
+// second and a new encoder takes megabytes.
+func (s *Spool) encode(dst io.Writer, size int64, write func(io.Writer) error) (err error) {
 	if s.archive.encoder == nil {
 		s.archive.encoder, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(packWindow))
 		if err != nil {
 			return err
 		}
-		s.archive.copying = make([]byte, 64<<10)
 	}
 	s.archive.encoder.ResetContentSize(dst, size)
+	return errors.Join(write(s.archive.encoder), s.archive.encoder.Close())
+}
+
+// copy copies src until the spool is closed. archive.writing is held.
+func (s *Spool) copy(dst io.Writer, src io.Reader) error {
+	if s.archive.copying == nil {
+		s.archive.copying = make([]byte, 64<<10)
+	}
 	// Hiding dst's and src's other methods keeps the copy in small steps.
-	_, err = io.CopyBuffer(struct{ io.Writer }{s.archive.encoder}, untilClosed{src, s.stop}, s.archive.copying)
-	return errors.Join(err, s.archive.encoder.Close())
+	_, err := io.CopyBuffer(struct{ io.Writer }{dst}, untilClosed{src, s.stop}, s.archive.copying)
+	return err
 }
 
 // untilClosed is a reader that fails with ErrClosed when stop is closed.

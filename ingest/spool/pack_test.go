@@ -3,6 +3,7 @@ package spool
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,11 @@ func many(seed string) (rs []string) {
 		rs = append(rs, fmt.Sprintf("%s record %d %s", seed, i, strings.Repeat("x", i%50)))
 	}
 	return rs
+}
+
+// fold compresses a file.
+func fold(s *Spool, dst io.Writer, file []byte) error {
+	return s.encode(dst, int64(len(file)), func(dst io.Writer) error { return s.copy(dst, bytes.NewReader(file)) })
 }
 
 // archiveOne makes a spool with one archived segment of the records.
@@ -156,7 +162,7 @@ func TestOpenTidiesPacking(t *testing.T) {
 	}
 	var folded bytes.Buffer
 	s := &Spool{stop: make(chan struct{})}
-	if err := s.encode(&folded, bytes.NewReader(image), int64(len(image))); err != nil {
+	if err := fold(s, &folded, image); err != nil {
 		t.Fatal(err)
 	}
 	name := strings.TrimSuffix(plain, done)
@@ -180,7 +186,7 @@ func TestDamagedPacked(t *testing.T) {
 	data, _ := image(newMarker(), many("a")...)
 	var folded bytes.Buffer
 	s := &Spool{stop: make(chan struct{})}
-	if err := s.encode(&folded, bytes.NewReader(data), int64(len(data))); err != nil {
+	if err := fold(s, &folded, data); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), someName+packed)
@@ -232,7 +238,7 @@ func BenchmarkPack(b *testing.B) {
 	var folded bytes.Buffer
 	for b.Loop() {
 		folded.Reset()
-		if err := s.encode(&folded, bytes.NewReader(data), int64(len(data))); err != nil {
+		if err := fold(s, &folded, data); err != nil {
 			b.Fatal(err)
 		}
 	}

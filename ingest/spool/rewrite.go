@@ -50,7 +50,7 @@ func (s *Spool) Rewrite(name string, edit func(record []byte) ([]byte, error)) (
 	}
 	size, err := s.replace(s.path(name, state), f.wrote, func(to io.Writer) error {
 		if f.packed {
-			return s.encode(to, bytes.NewReader(data), int64(len(data)))
+			return s.encode(to, int64(len(data)), func(to io.Writer) error { return s.copy(to, bytes.NewReader(data)) })
 		}
 		_, err := to.Write(data)
 		return err
