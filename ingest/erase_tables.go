@@ -182,7 +182,7 @@ func (c *ClickHouse) IsRoom(ctx context.Context, p *Person) (bool, error) {
 // eraseLetters deletes the dead letters whose row or frame has the person in it.
 // They are looked at one by one: a frame may be compressed.
 func (c *ClickHouse) eraseLetters(ctx context.Context, p *Person, dryRun bool) (found uint64, err error) {
-	rows, err := c.conn.Query(ctx, "SELECT token, frame_offset, row, frame FROM dead_letters")
+	rows, err := c.conn.Query(ctx, "SELECT token, frame_offset, sipHash64(row), row, frame FROM dead_letters")
 	if err != nil {
 		return 0, fmt.Errorf("reading dead_letters: %w", err)
 	}
@@ -192,8 +192,9 @@ func (c *ClickHouse) eraseLetters(ctx context.Context, p *Person, dryRun bool) (
 	for rows.Next() {
 		var token, row string
 		var offset int64
+		var hash uint64 // offsets of a segment and of its archived file are not the same
 		var record []byte
-		if err := rows.Scan(&token, &offset, &row, &record); err != nil {
+		if err := rows.Scan(&token, &offset, &hash, &row, &record); err != nil {
 			return 0, fmt.Errorf("reading dead_letters: %w", err)
 		}
 		var frame kuaishou.Frame
@@ -203,14 +204,14 @@ func (c *ClickHouse) eraseLetters(ctx context.Context, p *Person, dryRun bool) (
 			left, err = eraser.frame(&frame)
 		}
 		if err != nil || left != &frame || p.isIn([]byte(row)) {
-			gone = append(gone, fmt.Sprintf("(%s, %d)", quoted(token), offset))
+			gone = append(gone, fmt.Sprintf("(%s, %d, %d)", quoted(token), offset, hash))
 		}
 	}
 	if err := rows.Err(); err != nil || len(gone) == 0 || dryRun {
 		return uint64(len(gone)), err
 	}
 	for part := range slices.Chunk(gone, 10_000) {
-		if err := c.mutate(ctx, "dead_letters", "DELETE WHERE (token, frame_offset) IN ("+strings.Join(part, ", ")+")"); err != nil {
+		if err := c.mutate(ctx, "dead_letters", "DELETE WHERE (token, frame_offset, sipHash64(row)) IN ("+strings.Join(part, ", ")+")"); err != nil {
 			return 0, fmt.Errorf("deleting from dead_letters: %w", err)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,6 +23,11 @@ Figures of decode, spool and insert are medians of at least five rounds, those o
 medians of as many as the note says, each figure by itself. CPU time is what processes used, all their threads together. What is
 compared was measured in turn in one run: the ratios say more than the figures, which are those of the machine named.
 `
+
+// limits is what the page ends with: why what is missed is.
+//
+//go:embed limits.md
+var limits string
 
 // medians are the medians of the results of several runs, with how far apart these
 // were.
@@ -106,6 +112,7 @@ func pageWith(old string, done []*bench, command string) string {
 			fmt.Fprintf(&page, "\n## %s\n%s\n", bm.name, section)
 		}
 	}
+	page.WriteString("\n" + limits)
 	return page.String()
 }
 
