@@ -115,6 +115,7 @@ type connector struct {
 	dials   *dialLimit
 	probing chan struct{} // has one for each look-up because of silence
 	buffers sync.Pool     // of *bytes.Buffer
+	began   time.Time     // that moments of heartbeats are counted from
 }
 
 // newConnector returns a connector whose sockets say that they come from pages
@@ -138,7 +139,17 @@ func newConnector(origin, userAgent string, timing timing) *connector {
 		dials:   newDialLimit(),
 		probing: make(chan struct{}, maxProbing),
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
+		began:   time.Now(),
 	}
+}
+
+// untilBeat is how long it is until the heartbeat that is due within an interval.
+// The heartbeats of all rooms go out at the same moments, ten a second: to wake an
+// idle process costs several times what a heartbeat does.
+func (c *connector) untilBeat(interval time.Duration) time.Duration {
+	now := time.Since(c.began)
+	moments := min(100*time.Millisecond, interval/20)
+	return (now + interval).Truncate(moments) - now
 }
 
 // dial opens a socket when it is its turn, by proxy unless that is nil. Its

@@ -47,3 +47,27 @@ func TestDeadline(t *testing.T) {
 		}
 	})
 }
+
+// Heartbeats are never late, hardly early, and those of all rooms go out at the
+// same moments, of which there are ten a second.
+func TestUntilBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newConnector(KuaishouURL, "", timing{})
+		moments := make(map[time.Duration]bool)
+		for range 1000 {
+			time.Sleep(1234567 * time.Nanosecond)
+			for _, interval := range []time.Duration{time.Second, 20 * time.Second, 20*time.Second + 1, 5 * time.Minute} {
+				until := c.untilBeat(interval)
+				if until > interval || until < interval*19/20 {
+					t.Fatalf("of %v it waits for %v", interval, until)
+				}
+				if interval == 20*time.Second {
+					moments[time.Since(c.began)+until] = true
+				}
+			}
+		}
+		if n := len(moments); n > 14 { // in 1.2 s
+			t.Errorf("1,000 heartbeats go out at %d moments", n)
+		}
+	})
+}

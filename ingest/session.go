@@ -180,17 +180,18 @@ func (s *session) run(ctx context.Context) {
 // It is the only goroutine that sends messages while the reader reads. Asking is
 // done when nobody waits for answers about the broadcast any more.
 func (s *session) write(ctx, asking context.Context, over <-chan struct{}) error {
-	beat := time.NewTicker(s.connector.timing.maxHeartbeat)
+	beat := time.NewTimer(0)
 	beat.Stop() // until the server has let us in
 	defer beat.Stop()
+	var every time.Duration
 	silent := time.NewTimer(s.connector.timing.probe)
 	defer silent.Stop()
 	for {
 		select {
 		case <-over:
 			return nil
-		case interval := <-s.beats:
-			beat.Reset(interval)
+		case every = <-s.beats:
+			beat.Reset(s.connector.untilBeat(every))
 		case <-silent.C:
 			silent.Reset(s.probe.look(asking, s.connector))
 		case found := <-s.probe.answers:
@@ -198,6 +199,7 @@ func (s *session) write(ctx, asking context.Context, over <-chan struct{}) error
 				return s.sayGoodbye()
 			}
 		case <-beat.C:
+			beat.Reset(s.connector.untilBeat(every))
 			if err := s.beat(); err != nil {
 				return err
 			}
