@@ -15,12 +15,12 @@
 // The file name is the state, so `ls` shows it, and every change of state is a
 // rename followed by an fsync of the directory. What is done is compressed in the
 // background, into a file beside it that replaces it when it is durable, with its
-// records as Options.Slim has them; what is smaller than a block of the disk is left
-// as it is. Beside the segments a directory
-// holds `id` (see [Spool.ID]), `lock` (one process a directory), and `last`
-// (the newest segment name, written when that segment is deleted, so that no
-// name is ever used again). A file `.torn` is the copy of a segment as a crash
-// left it, made when cutting its tail may have cost more than one record.
+// records as Options.Slim has them; what is smaller than a block of the disk is
+// left as it is. Beside the segments a directory holds `id` (see [Spool.ID]),
+// `lock` (one process a directory), and `last` (the newest segment name, written
+// when that segment is deleted, so that no name is ever used again). A file
+// `.torn` is the copy of a segment as a crash left it, made when cutting its tail
+// may have cost more than one record.
 //
 // A segment that a person renames from .done, .done.zst or .bad to .sealed is read
 // again after the next Open.
