@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"kslive/ingest/sockets"
 )
 
 // timing holds the bounds that a session and a room keep.
@@ -128,7 +130,7 @@ func newConnector(origin, userAgent string, timing timing) *connector {
 	return &connector{
 		dialer: websocket.Dialer{
 			Proxy:            http.ProxyFromEnvironment,
-			NetDialContext:   dialThawing,
+			NetDialContext:   dialThawing(new(sockets.Set)),
 			HandshakeTimeout: timing.handshake,
 			ReadBufferSize:   1024,
 			WriteBufferSize:  1024,

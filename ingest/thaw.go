@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"kslive/ingest/sockets"
 )
 
 // frozenAfter is by how much a read's deadline must have been missed for the
@@ -55,11 +57,16 @@ func (c *thawingConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// dialThawing is net.Dialer's DialContext.
-func dialThawing(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
+// dialThawing is net.Dialer's DialContext for sockets that set looks at.
+func dialThawing(set *sockets.Set) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if conn, err = set.Take(conn); err != nil {
+			return nil, err
+		}
+		return &thawingConn{Conn: conn}, nil
 	}
-	return &thawingConn{Conn: conn}, nil
 }

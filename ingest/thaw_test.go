@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"kslive/ingest/sockets"
 )
 
 // What came while the process stood still is read; a deadline that was just
@@ -16,7 +18,7 @@ func TestThaw(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	conn, err := dialThawing(t.Context(), "tcp", listener.Addr().String())
+	conn, err := dialThawing(new(sockets.Set))(t.Context(), "tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
