@@ -2,7 +2,7 @@
 // Everything in it flows one way:
 //
 //	lives ──Claim──> Ingester ──one goroutine a room──> Room.session ──Frame──> Spool.Append
-//	(Postgres)                                             │ reader + heartbeat writer         │ write; group fsync
+//	(Postgres)                                             │ reads; heartbeats beside it       │ write; group fsync
 //	                                                                                           ▼
 //	                                                                       active ──size or age──> sealed
 //	                                                                                           │ Spool.Next, oldest first

@@ -83,7 +83,8 @@ func (e ending) closeCode() int {
 }
 
 // session is one connection to a room. Its fields belong to the goroutine that
-// reads, but for those that say otherwise.
+// reads, but for those that say otherwise. What else it does are errands: there are
+// thousands of sessions, and hardly ever anything to do.
 type session struct {
 	connector *connector
 	conn      *websocket.Conn // nil: it could not be opened, and ending says why
@@ -92,11 +93,8 @@ type session struct {
 	metrics   roomMetrics
 	coverage  *coverageLog
 	entered   func()   // called once, when the server lets us in
-	limit     deadline // used by both goroutines
-	// beats carries the interval of heartbeats from the reader to the writer;
-	// left is closed when the writer takes no more.
-	beats chan time.Duration
-	left  chan struct{}
+	limit     deadline // used by errands, too
+	errands   errands
 
 	frame    kuaishou.Frame  // used again for each message
 	record   *kuaishou.Frame // has the session's Coverage
@@ -122,8 +120,6 @@ func (s *session) run(ctx context.Context) {
 	defer s.metrics.connected(-1)
 	s.limit.conn = s.conn.NetConn()
 	s.patience = s.connector.timing.ack
-	s.beats, s.left = make(chan time.Duration), make(chan struct{})
-	s.probe.answers = make(chan *Resolution, 1)
 	err := s.send(s.hello, nil)
 	if s.hello = nil; err != nil {
 		s.conn.Close() // nothing was received that its error could be about
@@ -131,32 +127,20 @@ func (s *session) run(ctx context.Context) {
 		return
 	}
 
-	over, failed := make(chan struct{}), make(chan error, 1)
 	asking, stopAsking := context.WithCancel(ctx)
 	defer s.probe.asking.Wait()
-	go func() {
-		defer close(s.left)
-		if err := s.write(ctx, asking, over); err != nil {
-			failed <- err // before the reader is woken, which then finds it
-			// What the server sent before it closed is still to be read.
-			s.limit.last(s.connector.timing.end)
-		}
-	}()
+	s.beginErrands(ctx, asking)
 	s.read()
-	select {
-	case err := <-failed:
-		if s.ending.cause == causeClosed || s.ending.cause == causeSilent {
-			s.ending.cause, s.ending.err = causeWrite, err
-		}
-	default:
+	if err := s.errands.failed(); err != nil && (s.ending.cause == causeClosed || s.ending.cause == causeSilent) {
+		s.ending.cause, s.ending.err = causeWrite, err
 	}
 	stopAsking()
-	close(over)
+	s.errands.over.Store(true)
 	// A courtesy: the session is over whether or not it is heard.
 	_ = s.conn.WriteControl(websocket.CloseMessage,
 		websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(s.connector.timing.end))
 	s.conn.Close()
-	<-s.left
+	s.errands.end()
 
 	if s.ending.cause != causeAppend && s.ending.cause != causeRejected {
 		switch {
@@ -174,63 +158,6 @@ func (s *session) run(ctx context.Context) {
 			s.ending.lasted = time.UnixMilli(s.record.Coverage.LastFrameAt).Sub(s.since)
 		}
 	}
-}
-
-// write sends heartbeats at the interval told by the reader, and the farewell.
-// It is the only goroutine that sends messages while the reader reads. Asking is
-// done when nobody waits for answers about the broadcast any more.
-func (s *session) write(ctx, asking context.Context, over <-chan struct{}) error {
-	beat := time.NewTimer(0)
-	beat.Stop() // until the server has let us in
-	defer beat.Stop()
-	var every time.Duration
-	silent := time.NewTimer(s.connector.timing.probe)
-	defer silent.Stop()
-	for {
-		select {
-		case <-over:
-			return nil
-		case every = <-s.beats:
-			beat.Reset(s.connector.untilBeat(every))
-		case <-silent.C:
-			silent.Reset(s.probe.look(asking, s.connector))
-		case found := <-s.probe.answers:
-			if s.probe.hangUp(found, s.frame.LiveStreamId) {
-				return s.sayGoodbye()
-			}
-		case <-beat.C:
-			beat.Reset(s.connector.untilBeat(every))
-			if err := s.beat(); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return s.sayGoodbye()
-		}
-	}
-}
-
-func (s *session) beat() error {
-	return s.send(clientMessage(kuaishou.PayloadType_CS_HEARTBEAT, &kuaishou.CSWebHeartbeat{Timestamp: uint64(time.Now().UnixMilli())}))
-}
-
-// sayGoodbye tells the server that the user leaves. What it sends then is read on.
-func (s *session) sayGoodbye() error {
-	s.limit.last(s.connector.timing.leave)
-	return s.send(clientMessage(kuaishou.PayloadType_CS_USER_EXIT, &kuaishou.CSWebUserExit{Time: uint64(time.Now().UnixMilli())}))
-}
-
-// send sends a message that was made without an error.
-func (s *session) send(message []byte, err error) error {
-	if err != nil {
-		return err
-	}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.connector.timing.write)); err != nil {
-		return fmt.Errorf("sending: %w", err)
-	}
-	if err := s.conn.WriteMessage(websocket.BinaryMessage, message); err != nil {
-		return fmt.Errorf("sending: %w", err)
-	}
-	return nil
 }
 
 // read reads until the connection ends or frames cannot be kept.
@@ -345,10 +272,7 @@ func openPayload(data []byte, message proto.Message) bool {
 // letIn starts the heartbeats, or changes their interval.
 func (s *session) letIn(interval time.Duration) {
 	s.patience = interval * 5 / 2
-	select {
-	case s.beats <- interval:
-	case <-s.left:
-	}
+	s.beatEvery(interval)
 	if s.since.IsZero() {
 		s.since = time.Now()
 		s.record.Coverage.ConnectedAt = s.since.UnixMilli()

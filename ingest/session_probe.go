@@ -12,7 +12,7 @@ import (
 
 // probe asks whether a broadcast is still on air while its socket answers
 // heartbeats and brings nothing else: no server tells everybody of the end. Its
-// fields belong to the goroutine that writes, but for those that say otherwise.
+// fields belong to the errand that is being done, but for those that say otherwise.
 type probe struct {
 	// ask looks the room up; nil: nobody does.
 	ask func(ctx context.Context) (Resolution, error)
@@ -23,13 +23,12 @@ type probe struct {
 	heardAt atomic.Int64 // when we were let in, or something was pushed last, in Unix ms; 0: not yet. Set by the reader.
 	pushed  atomic.Bool  // something was, and the author has not just paused. Set by the reader.
 
-	wait    time.Duration // to the next question, while the silence lasts
-	about   int64         // heardAt when the last one was asked
-	open    bool          // it is not answered yet
-	answers chan *Resolution
-	asking  sync.WaitGroup
-	found   *Resolution // why we hang up; read when the goroutine is done
-	silent  time.Duration
+	wait   time.Duration // to the next question, while the silence lasts
+	about  int64         // heardAt when the last one was asked
+	open   bool          // it is not answered yet
+	asking sync.WaitGroup
+	found  *Resolution // why we hang up; read when errands are over
+	silent time.Duration
 }
 
 // note has seen a message of type t. The reader calls it.
@@ -45,8 +44,8 @@ func (p *probe) note(t kuaishou.PayloadType, now int64) {
 }
 
 // look asks when the socket has been silent for long enough, and answers when
-// to look again. The answer comes by answers; who asked waits for asking.
-func (p *probe) look(ctx context.Context, c *connector) time.Duration {
+// to look again. The answer is given to answered; who asked waits for asking.
+func (p *probe) look(ctx context.Context, c *connector, answered func(*Resolution)) time.Duration {
 	limits, heard := &c.timing, p.heardAt.Load()
 	silent := time.Since(time.UnixMilli(heard))
 	switch {
@@ -71,7 +70,7 @@ func (p *probe) look(ctx context.Context, c *connector) time.Duration {
 	p.asking.Go(func() {
 		found, _ := p.ask(ctx) // none: nothing is known
 		<-c.probing
-		p.answers <- &found
+		answered(&found)
 	})
 	return p.wait
 }

@@ -176,8 +176,9 @@ func TestSessionsThatAreSilentTogetherAskLittle(t *testing.T) {
 	c := newConnector(KuaishouURL, defaultUserAgent, limits)
 	release, asked := make(chan struct{}), make(chan struct{}, 2*maxProbing)
 	var probes []*probe
+	unanswered := func(*Resolution) {}
 	for range 2 * maxProbing {
-		p := &probe{answers: make(chan *Resolution, 1)}
+		p := new(probe)
 		p.ask = func(context.Context) (Resolution, error) {
 			asked <- struct{}{}
 			<-release
@@ -185,7 +186,7 @@ func TestSessionsThatAreSilentTogetherAskLittle(t *testing.T) {
 		}
 		p.heardAt.Store(time.Now().Add(-time.Hour).UnixMilli())
 		probes = append(probes, p)
-		if wait := p.look(t.Context(), c); wait <= 0 {
+		if wait := p.look(t.Context(), c, unanswered); wait <= 0 {
 			t.Errorf("to be asked again after %v", wait)
 		}
 	}
@@ -196,7 +197,7 @@ func TestSessionsThatAreSilentTogetherAskLittle(t *testing.T) {
 	if len(asked) != maxProbing || len(c.probing) != 0 {
 		t.Errorf("%d look-ups, %d still count", len(asked), len(c.probing))
 	}
-	probes[2*maxProbing-1].look(t.Context(), c)
+	probes[2*maxProbing-1].look(t.Context(), c, unanswered)
 	probes[2*maxProbing-1].asking.Wait()
 	if len(asked) != maxProbing+1 {
 		t.Error("one that came too late is not asked later")
