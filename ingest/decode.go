@@ -46,6 +46,7 @@ type Decoder struct {
 
 	json    []byte // of other
 	written int    // bytes of JSON in the frame's rows
+	touched byte   // means nothing: see touch
 
 	pseudonyms *pseudonymizer // nil: people are who they are
 
@@ -128,6 +129,7 @@ func (d *Decoder) Decode(frame *kuaishou.Frame, offset int64, batch *schema.Batc
 // in its cache.
 func (d *Decoder) startFrame(offset int64) {
 	d.written = 0
+	d.touch(d.frame.GetData())
 	d.event = schema.Event{
 		LiveID:       validText(d.frame.GetLiveId()),
 		LiveStreamID: validText(d.frame.GetLiveStreamId()),
@@ -135,6 +137,16 @@ func (d *Decoder) startFrame(offset int64) {
 		SessionID:    d.frame.GetSessionId(),
 		FrameNumber:  d.frame.GetFrameNumber(),
 		Offset:       offset,
+	}
+}
+
+// touch reads a byte of each of a frame's cache lines, for the same reason: one after
+// the other, as they are decoded, they are waited for one by one. A twentieth of the
+// time on frames that are not in the cache.
+func (d *Decoder) touch(data []byte) {
+	const line = 64
+	for i := 0; i < len(data); i += line {
+		d.touched |= data[i]
 	}
 }
 

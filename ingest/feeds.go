@@ -17,7 +17,8 @@ var (
 func (d *Decoder) feedPush(whole *part) {
 	stat := add(&d.batch.RoomStats)
 	var left, interval []byte
-	for r := d.parts(whole, feedPushMessage); r.next(); {
+	r := d.parts(whole, feedPushMessage)
+	for r.next() {
 		p := &r.part
 		switch p.tag() {
 		case 1<<3 | isText:

@@ -20,7 +20,8 @@ func (d *Decoder) watchingUsers(whole *part) {
 	stat := add(&d.batch.RoomStats)
 	var position uint32
 	var left []byte
-	for r := d.parts(whole, watchingUsersMessage); r.next(); {
+	r := d.parts(whole, watchingUsersMessage)
+	for r.next() {
 		p := &r.part
 		switch p.tag() {
 		case 1<<3 | isText:
@@ -77,7 +78,8 @@ func (d *Decoder) anyViewer(p *part, row *schema.Viewer) bool {
 // currentRedPacks makes the rows of a 330.
 func (d *Decoder) currentRedPacks(whole *part) {
 	var left []byte
-	for r := d.parts(whole, redPacksMessage); r.next(); {
+	r := d.parts(whole, redPacksMessage)
+	for r.next() {
 		p := &r.part
 		if p.name == "red_pack" {
 			d.redPack(p)

@@ -16,7 +16,8 @@ var commentZoneMessage = partNamesOf[*kuaishou.SCCommentZoneRichText]()
 // commentZone makes the rows of an 829: comments from outside of the room.
 func (d *Decoder) commentZone(whole *part) {
 	var left []byte
-	for r := d.parts(whole, commentZoneMessage); r.next(); {
+	r := d.parts(whole, commentZoneMessage)
+	for r.next() {
 		p := &r.part
 		if p.name == "message" {
 			d.richTextComment(p)

@@ -13,7 +13,8 @@ var actionSignalMessage = partNamesOf[*kuaishou.SCActionSignal]()
 // actionSignal makes the rows of a 510. Nobody knows all that it may hold, so
 // every field of it becomes a row.
 func (d *Decoder) actionSignal(whole *part) {
-	for r := d.parts(whole, actionSignalMessage); r.next(); {
+	r := d.parts(whole, actionSignalMessage)
+	for r.next() {
 		p := &r.part
 		switch {
 		case p.unknown:

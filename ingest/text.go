@@ -24,47 +24,52 @@ func isValid(s string) bool { return isPlain(s) || utf8.ValidString(s) }
 // isPlain says whether s is nothing but ASCII and characters of three bytes, such as
 // Chinese ones, that do not begin with E0 or ED, which forbid some second bytes; nor
 // with E1 or EC, which are left out for the sake of a shorter question. It looks at
-// eight bytes at once, and never branches on what they are, which nobody can foretell.
+// eight bytes at once. Of what they are it asks only whether all are ASCII, as more
+// than half are: IDs, hashes and lengths come in the same places each time, and a
+// processor foretells them.
 func isPlain(s string) bool {
 	const top = 0x8080808080808080
 	var bad uint64
 	var due uint64 // those of the next bytes that continue a character: their top bit
 	for at := 0; at < len(s); at += 8 {
 		var w uint64
-		if len(s)-at >= 8 {
+		switch left := len(s) - at; {
+		case left >= 8:
 			w = load8(s[at:])
-		} else {
-			w = loadRest(s, at)
+		case len(s) >= 8: // the end, and 0 behind it
+			w = load8(s[len(s)-8:]) >> (8 * (8 - left) & 63)
+		default:
+			w = loadShort(s)
+		}
+		if w&top|due == 0 {
+			continue
 		}
 		// Of each byte the top bit counts, into which others of it are shifted.
-		lead := w & (w << 1)                             // 11......
-		first := lead & (w << 2) &^ (w << 3) & top       // 1110....
-		bad |= lead &^ first                             // of two or four bytes
-		bad |= first &^ ((w << 4) ^ (w << 5) | (w << 6)) // 1110000. and 1110110.
-		bad |= w&^(w<<1) ^ (due | first<<8 | first<<16)  // 10...... where none is due, or the reverse
-		due = first>>56 | first>>48
+		lead := w & (w << 1) & top                                 // 11......
+		bad |= lead &^ (w << 2 &^ (w << 3) & (w<<4 ^ w<<5 | w<<6)) // of two or four bytes, 1110000. or 1110110.
+		bad |= w&top ^ lead ^ (due | lead<<8 | lead<<16)           // 10...... where none is due, or the reverse
+		due = lead>>56 | lead>>48
 	}
-	return bad&top|due == 0
+	return bad|due == 0
 }
 
-// loadRest are those of s from at on, fewer than eight: the first lowest, and 0
-// behind the end.
-func loadRest(s string, at int) uint64 {
-	left := len(s) - at
-	switch {
-	case len(s) >= 8:
-		return load8(s[len(s)-8:]) >> (8 * (8 - left))
-	case left >= 4: // two halves that overlap
-		return uint64(load4(s)) | uint64(load4(s[left-4:]))<<(8*(left-4))
+// loadShort are the bytes of s, fewer than eight: the first lowest, and 0 behind the
+// end.
+func loadShort(s string) uint64 {
+	if n := len(s); n >= 4 { // two halves that overlap
+		return uint64(load4(s)) | uint64(load4(s[n-4:]))<<(8*(n-4)&63)
 	}
 	w := uint64(0)
-	for i := len(s) - 1; i >= at; i-- {
+	for i := len(s) - 1; i >= 0; i-- {
 		w = w<<8 | uint64(s[i])
 	}
 	return w
 }
 
-func load8(s string) uint64 { return uint64(load4(s)) | uint64(load4(s[4:]))<<32 }
+func load8(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
 
 func load4(s string) uint32 {
 	_ = s[3]

@@ -85,16 +85,16 @@ func (t *table) incomplete(codes []code, meanings []uint32, longest, space int) 
 	return true
 }
 
-// fill enters the codes in the order of their values. Codes are looked up with
-// their first bit lowest, so each is counted up from the top; a table of n bits is
-// that of n-1 twice, until a code of n bits takes its place.
+// fill enters the codes in the order of their values. They are counted up in the upper
+// bits, and looked up with their first bit lowest. A table of n bits is that of n-1
+// twice, until a code of n bits takes its place.
 func (t *table) fill(counts *[maxLength + 1]int, sorted *[maxLiterals]uint16, meanings []uint32) bool {
-	code, length, end, symbol := uint(0), uint(1), uint(2), 0
+	code, length, end, symbol := uint16(0), uint(1), uint(2), 0
 	for ; length <= t.bits; length++ {
 		for range counts[length] {
-			t.entries[code] = meanings[sorted[symbol]] | uint32(length)
+			t.entries[bits.Reverse16(code)&(tableSize-1)] = meanings[sorted[symbol]] | uint32(length)
 			symbol++
-			code = following(code, length)
+			code += 1 << (16 - length)
 		}
 		if length < t.bits {
 			copy(t.entries[end:2*end], t.entries[:end])
@@ -104,7 +104,8 @@ func (t *table) fill(counts *[maxLength + 1]int, sorted *[maxLiterals]uint16, me
 	prefix, begin, within := ^uint(0), uint(0), uint(0)
 	for ; length <= maxLength; length++ {
 		for left := counts[length]; left > 0; left-- {
-			if first := code & uint(t.mask); first != prefix {
+			turned := uint(bits.Reverse16(code))
+			if first := turned & uint(t.mask); first != prefix {
 				prefix, begin = first, end
 				within = length - t.bits
 				for space := left; space < 1<<within && t.bits+within < maxLength; {
@@ -118,24 +119,13 @@ func (t *table) fill(counts *[maxLength + 1]int, sorted *[maxLiterals]uint16, me
 			}
 			e := meanings[sorted[symbol]] | uint32(length-t.bits)
 			symbol++
-			for i := begin + code>>t.bits; i < end; i += 1 << (length - t.bits) {
+			for i := begin + turned>>t.bits; i < end; i += 1 << (length - t.bits) {
 				t.entries[i] = e
 			}
-			code = following(code, length)
+			code += 1 << (16 - length)
 		}
 	}
 	return true
-}
-
-// following is the next code of that many bits, whose first bit is the lowest; 0
-// after the last, as it is for the first of the next length.
-func following(code, length uint) uint {
-	free := ^code & (1<<length - 1)
-	if free == 0 {
-		return 0
-	}
-	bit := uint(1) << (bits.Len(free) - 1)
-	return code&(bit-1) | bit
 }
 
 // meaningsOf lists the entries of symbols that stand for first and more: extra has
@@ -233,34 +223,46 @@ func (u *Unpacker) dynamic() bool {
 // readLengths reads the codes of the first n symbols, those of distances behind those
 // of literals, in the code that stands where that of distances will.
 func (u *Unpacker) readLengths(n int) ([]code, bool) {
-	codes, length := u.sent[:0], uint8(0)
+	lengths := &u.distances
+	used, length := 0, uint32(0)
+	held, left, at := u.held, u.n, u.at // see block
 	for i := 0; i < n; {
-		u.fill()
-		e := u.distances.entries[u.held&u.distances.mask]
-		u.take(uint(e & 63))
-		times := 1
-		switch symbol := e >> 16; symbol {
+		held, left, at = filled(u.in, held, left, at)
+		e := lengths.entries[held&lengths.mask]
+		held >>= e & 63
+		left -= uint(e & 63)
+		symbol := e >> 16
+		if symbol < 16 {
+			length = symbol
+			u.sent[used] = code{uint16(i), uint8(length)}
+			used += int((length + 15) >> 4) // not when it is 0, which nobody can foretell
+			i++
+			continue
+		}
+		times, extra := 3, uint(2)
+		switch symbol {
 		case 16: // the last one again
 			if i == 0 {
 				return nil, false
 			}
-			times = 3 + int(u.take(2))
 		case 17:
-			length, times = 0, 3+int(u.take(3))
-		case 18:
-			length, times = 0, 11+int(u.take(7))
+			length, extra = 0, 3
 		default:
-			length = uint8(symbol)
+			length, times, extra = 0, 11, 7
 		}
-		if times > n-i || u.n > 64 {
+		times += int(held & (1<<extra - 1))
+		held >>= extra
+		left -= extra
+		if times > n-i {
 			return nil, false
 		}
-		if length > 0 {
-			for symbol := i; symbol < i+times; symbol++ {
-				codes = append(codes, code{uint16(symbol), length})
+		for end := i + times; i < end; i++ {
+			if length > 0 {
+				u.sent[used] = code{uint16(i), uint8(length)}
+				used++
 			}
 		}
-		i += times
 	}
-	return codes, true
+	u.held, u.n, u.at = held, left, at
+	return u.sent[:used], left <= 64
 }
