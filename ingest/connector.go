@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -130,9 +131,10 @@ func newConnector(origin, userAgent string, timing timing) *connector {
 	return &connector{
 		dialer: websocket.Dialer{
 			Proxy:            http.ProxyFromEnvironment,
-			NetDialContext:   dialThawing(new(sockets.Set)),
+			NetDialContext:   dialInto(new(sockets.Set)),
 			HandshakeTimeout: timing.handshake,
-			ReadBufferSize:   1024,
+			TLSClientConfig:  &tls.Config{ClientSessionCache: new(tickets)},
+			ReadBufferSize:   256, // the rest of a larger message is read to where it is kept
 			WriteBufferSize:  1024,
 			WriteBufferPool:  new(sync.Pool),
 		},
@@ -142,6 +144,17 @@ func newConnector(origin, userAgent string, timing timing) *connector {
 		probing: make(chan struct{}, maxProbing),
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 		began:   time.Now(),
+	}
+}
+
+// dialInto is net.Dialer's DialContext for sockets that set looks at.
+func dialInto(set *sockets.Set) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return set.Take(conn)
 	}
 }
 

@@ -12,10 +12,15 @@ import (
 
 // byProxy is a dialer like d whose sockets go out by proxy: http, https, socks5
 // or socks5h. The library knows http and socks5, which there leaves names to the
-// proxy as socks5h does.
+// proxy as socks5h does. TLS sessions are not resumed there: that would tell a
+// server which of its clients are one.
 func byProxy(d websocket.Dialer, proxy *url.URL) websocket.Dialer {
 	known := *proxy
 	known.Host = proxyHost(proxy)
+	if d.TLSClientConfig != nil {
+		d.TLSClientConfig = d.TLSClientConfig.Clone()
+		d.TLSClientConfig.ClientSessionCache = nil
+	}
 	switch proxy.Scheme {
 	case "socks5h":
 		known.Scheme = "socks5"

@@ -12,12 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// conn is a net.Conn of a Set. Unlike others it is read by one goroutine at a time.
+// conn is a net.Conn of a Set.
 type conn struct {
 	set           *Set
 	watcher       *watcher // set by Set.add
 	fd            int
 	local, remote net.Addr
+
+	reading, writing sync.Mutex // held by who does
 
 	something chan struct{} // has one when the reader should look; never closed
 	// drained: what there was has been read, and nothing has come since. It spares
@@ -63,10 +65,19 @@ func (c *conn) wake() {
 	}
 }
 
-// Read reads what there is, or waits for it.
+// Read reads what there is, or waits for it. One that comes too late because the
+// process stood still (it was stopped, or its machine was) gets more time: what waits
+// in the socket would be lost otherwise.
 func (c *conn) Read(p []byte) (int, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
 	for {
-		if passed(&c.readBy) {
+		switch late := passed(&c.readBy); {
+		case late > frozenAfter:
+			if err := c.SetReadDeadline(time.Now().Add(thawTime)); err != nil {
+				return 0, err
+			}
+		case late >= 0:
 			return 0, c.wrong("read", os.ErrDeadlineExceeded)
 		}
 		n, err := c.read(p)
@@ -103,8 +114,10 @@ func (c *conn) read(p []byte) (int, error) {
 
 // Write writes all of p. What the peer is slow to take is tried again after Pause.
 func (c *conn) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	for sent := 0; ; {
-		if passed(&c.writeBy) {
+		if passed(&c.writeBy) >= 0 {
 			return sent, c.wrong("write", os.ErrDeadlineExceeded)
 		}
 		n, err := c.write(p[sent:])
@@ -201,15 +214,31 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 // began is what deadlines are counted from, so that nobody who sets the clock moves them.
 var began = time.Now()
 
-// by is a deadline in ns from began; never 0, which says that there is none.
+// Deadlines that are no time.
+const (
+	never   = 0
+	already = -1 // it was over when it was set
+)
+
+// by is a deadline in ns from began, or one of those.
 func by(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
+	switch {
+	case t.IsZero():
+		return never
+	case time.Until(t) <= 0:
+		return already
 	}
-	return max(int64(t.Sub(began)), 1)
+	return int64(t.Sub(began))
 }
 
-func passed(deadline *atomic.Int64) bool {
-	by := deadline.Load()
-	return by != 0 && int64(time.Since(began)) >= by
+// passed is how long ago a deadline was; negative when it is to come.
+func passed(deadline *atomic.Int64) time.Duration {
+	switch by := deadline.Load(); by {
+	case never:
+		return -1
+	case already:
+		return 0
+	default:
+		return time.Since(began) - time.Duration(by)
+	}
 }

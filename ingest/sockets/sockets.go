@@ -1,6 +1,6 @@
 // Package sockets has many sockets looked at together. Go wakes an idle process
-// for each packet on each socket, and that costs more than to read what came: with
-// 10,000 sockets, on each of which a message comes every second, it is half of all
+// for each packet on each socket, and that costs as much as to read what came: with
+// 10,000 sockets, on each of which a message comes every second, it was half of all
 // CPU time (docs/performance.md). A Set waits for the first packet and then looks at
 // its sockets once in each Pause, so that what came meanwhile is read in one go.
 //
@@ -10,4 +10,4 @@ package sockets
 import "time"
 
 // Pause is by how much what was sent to a socket may be read later than it came.
-const Pause = 10 * time.Millisecond
+const Pause = 20 * time.Millisecond

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -176,6 +177,34 @@ func TestWatcherFails(t *testing.T) {
 	}
 	taken.Close()
 	taken.(*conn).watcher.stop() // its goroutine was not the one that failed
+}
+
+// What came while the process stood still is read; a deadline that was just
+// missed is one.
+func TestThaw(t *testing.T) {
+	taken, server := pair(t, new(Set))
+	if _, err := server.Write([]byte("waiting")); err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 100)
+	read := func(missedBy time.Duration) (string, error) {
+		if err := taken.SetReadDeadline(time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		taken.(*conn).readBy.Add(-int64(time.Hour + missedBy))
+		n, err := taken.Read(buffer)
+		return string(buffer[:n]), err
+	}
+	if got, err := read(time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("after a deadline just missed: %q, %v", got, err)
+	}
+	if got, err := read(time.Minute); got != "waiting" || err != nil {
+		t.Errorf("after a minute of standing still: %q, %v", got, err)
+	}
+	// Nothing waits now: standing still does not make a silent server heard.
+	if got, err := read(time.Minute); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("with nothing to read: %q, %v", got, err)
+	}
 }
 
 // A connection that is no TCP connection is left as it is.
