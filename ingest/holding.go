@@ -117,7 +117,7 @@ func (i *Ingester) roomOf(ctx context.Context, t *teller) (*room, *Report) {
 	return &room{
 		liveID: liveID, epoch: live.Epoch, endpoint: live.Endpoint,
 		within:   live.within(time.Now(), i.o.Client.retry[StateOffline]),
-		resolver: i.o.Client, frames: lookedAt{i.frames, &i.activities, &i.taps}, connector: i.sockets, retry: i.o.Client.retry,
+		resolver: i.o.Client, frames: i.looked, connector: i.sockets, retry: i.o.Client.retry,
 		report: report, coverage: i.coverage, metrics: i.metrics, logger: t.logger,
 	}, nil
 }

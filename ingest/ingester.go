@@ -71,6 +71,7 @@ type Ingester struct {
 	// For people who look.
 	activities activities
 	taps       taps
+	looked     *lookedAt // what rooms append to
 
 	// Owned by the goroutine of Run.
 	holdings map[int64]*holding // by row
@@ -85,6 +86,7 @@ type Ingester struct {
 	offeredAt time.Time // when rooms were last offered to others, or offers taken back
 	polled    time.Time // when lives was last polled
 	workers   []string  // who there was then, as News tells it
+	garbage   garbage
 }
 
 // NewIngester makes an Ingester; nothing runs before Run.
@@ -98,6 +100,7 @@ func NewIngester(o Options) *Ingester {
 		ended:    make(chan *holding, o.MaxRooms), // so that none waits for a Run that has returned
 		holdings: make(map[int64]*holding),
 	}
+	i.looked = &lookedAt{i.frames, &i.activities, &i.taps}
 	i.coverage = newCoverageLog(i.frames, o.Lives.worker, i.metrics, o.Logger)
 	i.metrics.watchSpool(o.Registerer, o.Spool)
 	o.Registerer.MustRegister(newAccountsCollector(o.Client.accounts))
@@ -220,6 +223,7 @@ func (i *Ingester) poll(ctx context.Context) {
 	if err == nil {
 		err = i.share(ctx)
 	}
+	i.garbage.hold(len(i.holdings))
 	was := i.ready.Swap(err == nil)
 	switch {
 	case ctx.Err() != nil:

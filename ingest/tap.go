@@ -81,7 +81,7 @@ type lookedAt struct {
 }
 
 // Append keeps a frame; only one that is kept is shown.
-func (l lookedAt) Append(frame *kuaishou.Frame) error {
+func (l *lookedAt) Append(frame *kuaishou.Frame) error {
 	if err := l.frames.Append(frame); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func commentFrame(t *testing.T, liveID, content string) *kuaishou.Frame {
 func TestTap(t *testing.T) {
 	kept := 0
 	var i Ingester
-	frames := lookedAt{appendFunc(func(*kuaishou.Frame) error { kept++; return nil }), &i.activities, &i.taps}
+	frames := &lookedAt{appendFunc(func(*kuaishou.Frame) error { kept++; return nil }), &i.activities, &i.taps}
 	send := func(liveID, content string) {
 		t.Helper()
 		frame := commentFrame(t, liveID, content)
@@ -73,7 +73,7 @@ func TestTap(t *testing.T) {
 // Who does not read holds nobody up, is cut off and told.
 func TestTapTooSlow(t *testing.T) {
 	var i Ingester
-	frames := lookedAt{appendFunc(func(*kuaishou.Frame) error { return nil }), &i.activities, &i.taps}
+	frames := &lookedAt{appendFunc(func(*kuaishou.Frame) error { return nil }), &i.activities, &i.taps}
 	slow, quick := i.Tap("a"), i.Tap("a")
 	defer slow.Close()
 	for n := range tapFrames + 1 {
@@ -99,7 +99,7 @@ func TestTapTooSlow(t *testing.T) {
 func TestTapShowsWhatIsKept(t *testing.T) {
 	var i Ingester
 	full := errors.New("full")
-	frames := lookedAt{appendFunc(func(*kuaishou.Frame) error { return full }), &i.activities, &i.taps}
+	frames := &lookedAt{appendFunc(func(*kuaishou.Frame) error { return full }), &i.activities, &i.taps}
 	tap := i.Tap("a")
 	defer tap.Close()
 	if err := frames.Append(commentFrame(t, "a", "lost")); !errors.Is(err, full) {
