@@ -22,6 +22,7 @@ const (
 	maxAnswer     = 8 << 20 // bytes of a page or REST answer
 	maxRedirects  = 5
 	maxRetryAfter = time.Hour
+	maxCalls      = 100 // at a time, where nothing spaces them
 )
 
 // The kinds of calls that are told apart where they were refused.
@@ -155,6 +156,12 @@ func (c caller) turn(ctx context.Context) error {
 // do makes a call whose turn it is. The time that a redirect waits for its turn
 // does not count.
 func (c caller) do(waiting context.Context, request *http.Request) (answer, error) {
+	select {
+	case c.client.calls <- struct{}{}:
+		defer func() { <-c.client.calls }()
+	case <-waiting.Done():
+		return answer{}, waiting.Err()
+	}
 	ctx, cancel := context.WithCancelCause(waiting)
 	defer cancel(nil)
 	limit := time.AfterFunc(c.client.timeout, func() { cancel(context.DeadlineExceeded) })

@@ -76,6 +76,7 @@ type Client struct {
 	command   *endpointCommand // nil: none
 	links     shortLinks
 	retry     RetryDelays
+	calls     chan struct{} // has one for each that is being made
 	logger    *slog.Logger
 }
 
@@ -167,6 +168,7 @@ func NewClient(options ClientOptions) (*Client, error) {
 		gifts:     gifts,
 		command:   command,
 		retry:     DefaultRetryDelays().With(options.RetryDelays),
+		calls:     make(chan struct{}, maxCalls),
 		logger:    options.Logger,
 	}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -364,5 +365,34 @@ func TestResolveShortLink(t *testing.T) {
 	}
 	if s.lastCookies() != "" {
 		t.Error("a short link got the cookie")
+	}
+}
+
+// Where nothing spaces calls, there are not as many at a time as there are rooms.
+func TestCallsAreBounded(t *testing.T) {
+	var under, most atomic.Int32
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer under.Add(-1)
+		if n := under.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		<-release
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	defer server.Close()
+	client := new(site).clientOf(t, server.URL, ClientOptions{Resolvers: []string{ViaDetail}})
+	var looking sync.WaitGroup
+	for range 3 * maxCalls {
+		looking.Go(func() { _, _ = client.Resolve(t.Context(), testLiveID, time.Minute) })
+	}
+	for under.Load() < maxCalls {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond) // for those that would be too many
+	close(release)
+	looking.Wait()
+	if most.Load() != maxCalls {
+		t.Errorf("%d calls at a time", most.Load())
 	}
 }
