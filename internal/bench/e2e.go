@@ -33,8 +33,14 @@ func (p setting) String() string {
 	if p.secure {
 		over = "TLS"
 	}
+	if p.events != ordinary {
+		over += fmt.Sprintf(", %.0f events/s", p.events)
+	}
 	return fmt.Sprintf("%d rooms, %s", p.rooms, over)
 }
+
+// ordinary is how many events a second most settings have.
+const ordinary = 20_000
 
 // eventsPerFrame is about how many the corpus has.
 const eventsPerFrame = 5.8
@@ -52,7 +58,7 @@ func runEndToEnd(ctx context.Context, b *bench) (err error) {
 	spent := make(map[setting]float64) // CPU of the worker and the engine per event
 	for rooms := 1; rooms <= most; {
 		for _, secure := range []bool{false, true} {
-			p := setting{rooms: rooms, secure: secure, events: 20_000, lasts: lasts, lag: 1.5}
+			p := setting{rooms: rooms, secure: secure, events: ordinary, lasts: lasts, lag: 1.5}
 			if p.rooms, err = withinFiles(rooms); err != nil {
 				return err
 			}

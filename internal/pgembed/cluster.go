@@ -154,7 +154,7 @@ func settings(port int) []string {
 		"listen_addresses=127.0.0.1",
 		"port=" + strconv.Itoa(port),
 		"unix_socket_directories=",
-		"max_connections=50",
+		"max_connections=100",
 		"shared_buffers=32MB",
 		"max_wal_size=256MB",
 		"fsync=on",
