@@ -31,6 +31,8 @@ type ClickHouse struct {
 	insertTimeout time.Duration
 	cluster       cluster
 
+	scratch sync.Pool // of *schema.Scratch
+
 	types sync.Map // []clickhouse.ColumnNameAndType by the INSERT that they are for
 
 	key     *PseudonymKey // nil: none
@@ -89,8 +91,11 @@ func (c *ClickHouse) Insert(ctx context.Context, token string, rows schema.Rows)
 		return err
 	}
 	return c.insert(ctx, token, rows.Name, rows.Columns, func(batch driver.Batch) error {
+		scratch, _ := c.scratch.Get().(*schema.Scratch)
+		scratch = cmp.Or(scratch, new(schema.Scratch))
+		defer c.scratch.Put(scratch)
 		for i := range rows.Columns {
-			if err := batch.Column(i).Append(rows.Column(i)); err != nil {
+			if err := batch.Column(i).Append(rows.Column(i, scratch)); err != nil { // copies it
 				return err
 			}
 		}
@@ -171,11 +176,18 @@ func (c *ClickHouse) insertOnce(ctx context.Context, token, table, statement str
 	return nil
 }
 
-// typesOf are the types of the columns that a batch is to be filled with.
+// typesOf are the types of the columns that a batch is to be filled with. Those of
+// few different texts are filled as texts: the driver fills them by reflection and
+// with a map, for a third of an insert's CPU here, and the server does that for a
+// tenth of it.
 func typesOf(batch driver.Batch) []clickhouse.ColumnNameAndType {
 	var types []clickhouse.ColumnNameAndType
 	for _, column := range batch.Columns() {
-		types = append(types, clickhouse.ColumnNameAndType{Name: column.Name(), Type: string(column.Type())})
+		as := string(column.Type())
+		if as == "LowCardinality(String)" {
+			as = "String"
+		}
+		types = append(types, clickhouse.ColumnNameAndType{Name: column.Name(), Type: as})
 	}
 	return types
 }

@@ -113,20 +113,31 @@ func (r Rows) Values(i int, values []any) []any {
 	return values
 }
 
-// Column is column i of all rows: a slice of the field's type, such as []string.
-func (r Rows) Column(i int) any {
+// Scratch is where columns are put, and used again for the next. The zero value is
+// ready. Not for concurrent use.
+type Scratch struct {
+	strings []string
+	uint64s []uint64
+	uint32s []uint32
+	bools   []bool
+	times   []time.Time
+}
+
+// Column is column i of all rows: a slice of the field's type, such as []string,
+// which is valid until the next Column with this scratch.
+func (r Rows) Column(i int, scratch *Scratch) any {
 	p := r.places[i]
 	switch p.holds {
 	case reflect.TypeFor[string]():
-		return valuesAt[string](r, p)
+		return valuesAt(r, p, &scratch.strings)
 	case reflect.TypeFor[uint64]():
-		return valuesAt[uint64](r, p)
+		return valuesAt(r, p, &scratch.uint64s)
 	case reflect.TypeFor[uint32]():
-		return valuesAt[uint32](r, p)
+		return valuesAt(r, p, &scratch.uint32s)
 	case reflect.TypeFor[bool]():
-		return valuesAt[bool](r, p)
+		return valuesAt(r, p, &scratch.bools)
 	case reflect.TypeFor[time.Time]():
-		return valuesAt[time.Time](r, p)
+		return valuesAt(r, p, &scratch.times)
 	}
 	return r.reflected(i)
 }
@@ -141,8 +152,9 @@ func (r Rows) reflected(i int) any {
 
 // valuesAt reads a column by where it stands: a tenth of what reflection takes, and a
 // row of comments has 28 columns (BenchmarkColumn).
-func valuesAt[T any](r Rows, p place) []T {
-	values := make([]T, r.Len())
+func valuesAt[T any](r Rows, p place, scratch *[]T) []T {
+	*scratch = slices.Grow((*scratch)[:0], r.Len())
+	values := (*scratch)[:r.Len()]
 	base, size := r.rows.UnsafePointer(), r.rows.Type().Elem().Size()
 	for row := range values {
 		values[row] = *(*T)(unsafe.Add(base, uintptr(row)*size+p.offset))

@@ -91,6 +91,7 @@ func TestRows(t *testing.T) {
 // A column is what the rows have in it, one after the other.
 func TestColumn(t *testing.T) {
 	at := time.UnixMilli(1_700_000_000_123).UTC()
+	var scratch Scratch
 	batch := filled()
 	batch.Comments = []Comment{
 		{Event: Event{LiveID: "a", EventID: 1, EventTime: at}, User: User{UserName: "x", Mystery: true}, BizType: 3},
@@ -100,7 +101,7 @@ func TestColumn(t *testing.T) {
 	batch.Coverage = []Coverage{{ConnectedAt: &at, Code: -1, CloseCode: 1006, Epoch: 5}, {}}
 	for rows := range batch.All() {
 		for i, name := range rows.Columns {
-			column := reflect.ValueOf(rows.Column(i))
+			column := reflect.ValueOf(rows.Column(i, &scratch))
 			if column.Len() != rows.Len() {
 				t.Fatalf("%s.%s has %d values of %d", rows.Name, name, column.Len(), rows.Len())
 			}
@@ -109,7 +110,7 @@ func TestColumn(t *testing.T) {
 					t.Errorf("%s.%s, row %d: %s", rows.Name, name, row, diff)
 				}
 			}
-			if second := reflect.ValueOf(rows.Slice(rows.Len()-1, rows.Len()).Column(i)); !cmp.Equal(second.Index(0).Interface(), column.Index(rows.Len()-1).Interface()) {
+			if second := reflect.ValueOf(rows.Slice(rows.Len()-1, rows.Len()).Column(i, new(Scratch))); !cmp.Equal(second.Index(0).Interface(), column.Index(rows.Len()-1).Interface()) {
 				t.Errorf("%s.%s: of a slice it is %v", rows.Name, name, second)
 			}
 		}
@@ -117,12 +118,13 @@ func TestColumn(t *testing.T) {
 }
 
 func BenchmarkColumn(b *testing.B) {
+	var scratch Scratch
 	batch := Batch{Comments: make([]Comment, 1000)}
 	for rows := range batch.All() {
 		b.Run("place", func(b *testing.B) {
 			for b.Loop() {
 				for i := range rows.Columns {
-					rows.Column(i)
+					rows.Column(i, &scratch)
 				}
 			}
 		})
