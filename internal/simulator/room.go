@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"google.golang.org/protobuf/proto"
 
 	kuaishou "kslive/proto"
@@ -31,7 +32,7 @@ type room struct {
 	renewals  map[string]uint64 // of the tokens of the current broadcast, by account
 	last      time.Time         // of the last push: the next one is later
 	conns     map[*conn]bool    // that have entered
-	repeated  uint64            // frames of Options.Repeat that were pushed
+	repeated  uint64            // which of Options.Repeat comes next, modulo their number
 	owed      float64           // of them, the fraction left from earlier pushes
 	recalled  time.Time         // when comments were last recalled
 	running   bool              // run is, or is about to be
@@ -39,7 +40,10 @@ type room struct {
 }
 
 func newRoom(s *Simulator, liveID string, options RoomOptions) *room {
-	return &room{simulator: s, liveID: liveID, options: options, streams: make(map[string]bool), conns: make(map[*conn]bool)}
+	return &room{
+		simulator: s, liveID: liveID, options: options, streams: make(map[string]bool), conns: make(map[*conn]bool),
+		repeated: xxhash.Sum64String(liveID),
+	}
 }
 
 // now is the room's clock: each call is a later millisecond, so that no two

@@ -58,8 +58,9 @@ type Options struct {
 	// TLS serves https and wss, with a certificate of its own; see Certificate.
 	TLS bool
 	// Repeat are envelopes that every room pushes again and again, in turn, each
-	// with the time it is sent at; Rate then counts frames. For measuring: nothing
-	// is invented meanwhile. The ledger does not know their rows.
+	// with the time it is sent at; Rate then counts frames. Each room begins with
+	// another one, so that many rooms together push all of them at all times. For
+	// measuring: nothing is invented meanwhile. The ledger does not know their rows.
 	Repeat [][]byte
 	// Logger may be nil.
 	Logger *slog.Logger
