@@ -57,7 +57,7 @@ func (c *ClickHouse) StoreGifts(ctx context.Context, token string, at time.Time,
 	columns := []string{
 		"seen_at", "source", "gift_id", "name", "type", "type_name", "priced", "unit_price", "virtual_price", "max_batch_size", "can_combo", "picture",
 	}
-	return c.insert(ctx, token, "gift_catalogue", columns, func(batch driver.Batch) error {
+	return c.insertBatch(ctx, token, "gift_catalogue", columns, func(batch driver.Batch) error {
 		for _, g := range gifts {
 			if err := batch.Append(at, g.source, g.id, g.name, g.kind, g.kindName, g.priced, g.unitPrice, g.virtualPrice, g.maxBatchSize, g.canCombo, g.picture); err != nil {
 				return err

@@ -31,9 +31,10 @@ type ClickHouse struct {
 	insertTimeout time.Duration
 	cluster       cluster
 
-	scratch sync.Pool // of *schema.Scratch
-
-	types sync.Map // []clickhouse.ColumnNameAndType by the INSERT that they are for
+	overHTTP    bool
+	compression *clickhouse.Compression // nil: none
+	blocks      sync.Pool               // of *nativeBlock
+	scratch     sync.Pool               // of *schema.Scratch
 
 	key     *PseudonymKey // nil: none
 	checked atomic.Bool   // that rows with this key may be inserted
@@ -57,7 +58,10 @@ func OpenClickHouse(url string, insertTimeout time.Duration) (*ClickHouse, error
 	if err != nil {
 		return nil, fmt.Errorf("opening ClickHouse: %w", err)
 	}
-	return &ClickHouse{conn: conn, insertTimeout: cmp.Or(insertTimeout, defaultInsertTimeout), cluster: onCluster(cluster, options.Auth.Database)}, nil
+	return &ClickHouse{
+		conn: conn, insertTimeout: cmp.Or(insertTimeout, defaultInsertTimeout), cluster: onCluster(cluster, options.Auth.Database),
+		overHTTP: options.Protocol == clickhouse.HTTP, compression: options.Compression,
+	}, nil
 }
 
 // onLoopback says whether all addresses are this machine's: compression then
@@ -90,7 +94,10 @@ func (c *ClickHouse) Insert(ctx context.Context, token string, rows schema.Rows)
 	if err := c.checkOnce(ctx); err != nil {
 		return err
 	}
-	return c.insert(ctx, token, rows.Name, rows.Columns, func(batch driver.Batch) error {
+	if c.overHTTP {
+		return c.insertNative(ctx, token, rows)
+	}
+	return c.insertBatch(ctx, token, rows.Name, rows.Columns, func(batch driver.Batch) error {
 		scratch, _ := c.scratch.Get().(*schema.Scratch)
 		scratch = cmp.Or(scratch, new(schema.Scratch))
 		defer c.scratch.Put(scratch)
@@ -119,7 +126,7 @@ func (c *ClickHouse) InsertDeadLetters(ctx context.Context, token string, letter
 	ctx, cancel := context.WithTimeout(ctx, c.insertTimeout)
 	defer cancel()
 	columns := []string{"table_name", "token", "frame_offset", "error_code", "error", "row", "frame"}
-	return c.insert(ctx, token, "dead_letters", columns, func(batch driver.Batch) error {
+	return c.insertBatch(ctx, token, "dead_letters", columns, func(batch driver.Batch) error {
 		for _, l := range letters {
 			if err := batch.Append(l.table, l.token, l.offset, l.code, l.err, l.row, l.frame); err != nil {
 				return err
@@ -129,44 +136,13 @@ func (c *ClickHouse) InsertDeadLetters(ctx context.Context, token string, letter
 	})
 }
 
-// insert sends what fill fills a batch with. Over HTTP the driver would ask for the
-// types of the columns before each insert; they are asked for once, and again after
-// an error, for the table may have become another one. Nothing is said of the rows
-// before that has been asked.
-func (c *ClickHouse) insert(ctx context.Context, token, table string, columns []string, fill func(driver.Batch) error) error {
-	statement := "INSERT INTO " + c.cluster.into(table, columns) + " (" + strings.Join(columns, ", ") + ")"
-	_, known := c.types.Load(statement)
-	err := c.insertOnce(ctx, token, table, statement, fill)
-	if class, _ := classOf(err); known && class == classRows {
-		err = c.insertOnce(ctx, token, table, statement, fill)
-	}
-	return err
-}
-
-func (c *ClickHouse) insertOnce(ctx context.Context, token, table, statement string, fill func(driver.Batch) error) (err error) {
-	options := []clickhouse.QueryOption{clickhouse.WithSettings(c.cluster.inserting(clickhouse.Settings{
-		"insert_deduplication_token": token,
-		"insert_deduplicate":         1,
-		// On by default since 26.3; we batch ourselves.
-		"async_insert": 0,
-	}))}
-	types, known := c.types.Load(statement)
-	if known {
-		options = append(options, clickhouse.WithColumnNamesAndTypes(types.([]clickhouse.ColumnNameAndType)))
-	}
-	defer func() {
-		if err != nil {
-			c.types.Delete(statement)
-		}
-	}()
-	batch, err := c.conn.PrepareBatch(clickhouse.Context(ctx, options...), statement)
+// insertBatch sends what fill fills a batch with.
+func (c *ClickHouse) insertBatch(ctx context.Context, token, table string, columns []string, fill func(driver.Batch) error) error {
+	batch, err := c.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(c.inserting(token))), c.statement(table, columns))
 	if err != nil {
 		return fmt.Errorf("preparing the insert into %s: %w", table, err)
 	}
 	defer batch.Close()
-	if !known {
-		c.types.Store(statement, typesOf(batch))
-	}
 	if err := fill(batch); err != nil {
 		return fmt.Errorf("%w %s: %w", errFilling, table, err)
 	}
@@ -176,18 +152,17 @@ func (c *ClickHouse) insertOnce(ctx context.Context, token, table, statement str
 	return nil
 }
 
-// typesOf are the types of the columns that a batch is to be filled with. Those of
-// few different texts are filled as texts: the driver fills them by reflection and
-// with a map, for a third of an insert's CPU here, and the server does that for a
-// tenth of it.
-func typesOf(batch driver.Batch) []clickhouse.ColumnNameAndType {
-	var types []clickhouse.ColumnNameAndType
-	for _, column := range batch.Columns() {
-		as := string(column.Type())
-		if as == "LowCardinality(String)" {
-			as = "String"
-		}
-		types = append(types, clickhouse.ColumnNameAndType{Name: column.Name(), Type: as})
-	}
-	return types
+// statement is the INSERT, without what is inserted.
+func (c *ClickHouse) statement(table string, columns []string) string {
+	return "INSERT INTO " + c.cluster.into(table, columns) + " (" + strings.Join(columns, ", ") + ")"
+}
+
+// inserting are the settings of an insert under a token.
+func (c *ClickHouse) inserting(token string) clickhouse.Settings {
+	return c.cluster.inserting(clickhouse.Settings{
+		"insert_deduplication_token": token,
+		"insert_deduplicate":         1,
+		// On by default since 26.3; we batch ourselves.
+		"async_insert": 0,
+	})
 }

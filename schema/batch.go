@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unsafe"
 )
 
 // Batch holds rows by table, each in the order they were decoded. The tag is
@@ -47,6 +46,7 @@ type Table struct {
 type place struct {
 	offset uintptr
 	holds  reflect.Type
+	native native
 }
 
 // Rows are the rows of one table of a batch, or a part of them. They stay the
@@ -153,13 +153,12 @@ func (r Rows) reflected(i int) any {
 // valuesAt reads a column by where it stands: a tenth of what reflection takes, and a
 // row of comments has 28 columns (BenchmarkColumn).
 func valuesAt[T any](r Rows, p place, scratch *[]T) []T {
-	*scratch = slices.Grow((*scratch)[:0], r.Len())
-	values := (*scratch)[:r.Len()]
-	base, size := r.rows.UnsafePointer(), r.rows.Type().Elem().Size()
-	for row := range values {
-		values[row] = *(*T)(unsafe.Add(base, uintptr(row)*size+p.offset))
+	from := r.at(p)
+	*scratch = slices.Grow((*scratch)[:0], from.rows)[:from.rows]
+	for row := range *scratch {
+		(*scratch)[row] = value[T](from, row)
 	}
-	return values
+	return *scratch
 }
 
 func describe(batch reflect.Type) []Table {
@@ -173,7 +172,7 @@ func describe(batch reflect.Type) []Table {
 			}
 			table.Columns = append(table.Columns, name)
 			table.column = append(table.column, slices.Clone(field.Index))
-			table.places = append(table.places, place{offsetOf(batch.Field(i).Type.Elem(), field.Index), field.Type})
+			table.places = append(table.places, place{offsetOf(batch.Field(i).Type.Elem(), field.Index), field.Type, natives[field.Type]})
 		}
 		tables = append(tables, table)
 	}

@@ -6,6 +6,7 @@ import (
 	"compress/zlib"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -170,9 +171,21 @@ func decodeBody(body io.Reader, contentEncoding string, frames bool) (io.Reader,
 		return nil, fmt.Errorf("reading a body of Content-Encoding %s: %w", contentEncoding, err)
 	}
 	if frames {
-		body = compress.NewReader(body)
+		body = framesReader{compress.NewReader(body)}
 	}
 	return body, nil
+}
+
+// framesReader answers the end of the frames as a reader must, where compress.Reader
+// wraps it.
+type framesReader struct{ frames *compress.Reader }
+
+func (r framesReader) Read(p []byte) (int, error) {
+	n, err := r.frames.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // clientWriter writes to the socket and gives up on a client that has stalled.
