@@ -286,12 +286,12 @@ func (c *conn) write() {
 func (c *conn) writeFrame(f *frame) bool {
 	_ = c.socket.SetWriteDeadline(time.Now().Add(patience))
 	if len(f.data) > 0 {
+		c.note(Event{Kind: EventSent, Data: f.data}) // before what the client answers
 		if err := c.socket.WriteMessage(websocket.BinaryMessage, f.data); err != nil {
 			c.drop()
 			return false
 		}
 		c.simulator.frames.Add(1)
-		c.note(Event{Kind: EventSent, Data: f.data})
 		if !f.recorded.Swap(true) {
 			c.simulator.ledger.add(f.entries)
 		}
