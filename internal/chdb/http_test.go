@@ -3,6 +3,7 @@
 package chdb
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"errors"
@@ -359,3 +360,31 @@ type pipeWriter struct {
 }
 
 func (p pipeWriter) SetWriteDeadline(at time.Time) error { return p.c.SetWriteDeadline(at) }
+
+// An INSERT whose body breaks off stores nothing: what came may be the half of it.
+func TestInsertBrokenOff(t *testing.T) {
+	t.Parallel()
+	conn := dial(t, shared, nil)
+	table := newTable(t, conn, "(x UInt64) ENGINE = MergeTree ORDER BY x")
+	socket, err := net.Dial("tcp", strings.TrimPrefix(shared.URL(), "http://"))
+	must(t, err)
+	defer socket.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, shared.URL()+"/?query="+escape("INSERT INTO "+table+" FORMAT JSONEachRow"), nil)
+	must(t, err)
+	r.SetBasicAuth("default", testPassword)
+	body := strings.Repeat("{\"x\": 1}\n", 1000)
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(2*len(body))
+	if err := r.Write(socket); err == nil {
+		t.Fatal("the whole body was there")
+	}
+	must(t, socket.(*net.TCPConn).CloseWrite())
+	response, err := http.ReadResponse(bufio.NewReader(socket), r)
+	must(t, err)
+	defer response.Body.Close()
+	if code := response.Header.Get("X-ClickHouse-Exception-Code"); response.StatusCode != http.StatusBadRequest || code != "33" {
+		t.Errorf("%s, code %s", response.Status, code)
+	}
+	if n := scalar[uint64](t, conn, "SELECT count() FROM "+table); n != 0 {
+		t.Errorf("%d rows are stored", n)
+	}
+}

@@ -163,11 +163,11 @@ func (s *server) insert(ctx context.Context, q *request, st statement, out *resp
 	defer ins.close()
 	piece := make([]byte, insertPiece)
 	for {
-		n, err := io.ReadFull(st.data, piece)
+		n, err := fill(piece, st.data)
 		if _, err := ins.Write(piece[:n]); err != nil {
 			return err
 		}
-		if errors.Is(err, io.ErrUnexpectedEOF) && n > 0 || errors.Is(err, io.EOF) {
+		if err == io.EOF {
 			break
 		}
 		if err != nil {
@@ -181,6 +181,17 @@ func (s *server) insert(ctx context.Context, q *request, st statement, out *resp
 	out.describe(st.format, s.timezoneFor(q), written)
 	out.w.Header().Del("Content-Type") // there is no content
 	return nil
+}
+
+// fill reads until the piece is full or there is an error. (io.ReadFull has one error
+// for data that has ended and for a body that broke off.)
+func fill(piece []byte, from io.Reader) (n int, err error) {
+	for n < len(piece) && err == nil {
+		var more int
+		more, err = from.Read(piece[n:])
+		n += more
+	}
+	return n, err
 }
 
 // prepare gives a fresh connection the request's database and settings, and returns the mark that its statement will have.
