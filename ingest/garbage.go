@@ -10,9 +10,8 @@ const garbageRooms = 5000
 
 // garbagePercent is by how much of what lives garbage may grow until it is collected,
 // as GOGC counts. What rooms hold is hardly ever garbage: that there are more of them
-// is no reason to let more of it lie. 10,000 rooms take a quarter less memory for it,
-// and where they bring 20,000 events a second up to 4 us of CPU more an event
-// (docs/performance.md).
+// is no reason to let more of it lie. What that costs and saves is in
+// docs/performance.md.
 func garbagePercent(rooms int) int {
 	return 100 * garbageRooms / (garbageRooms + rooms)
 }

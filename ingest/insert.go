@@ -41,10 +41,11 @@ type ClickHouse struct {
 }
 
 // OpenClickHouse prepares connections to the server that url names, in
-// clickhouse-go's form: clickhouse://user:password@host:9000/database or
-// http://host:8123/database; with the parameter cluster=NAME, all nodes of that
-// cluster (see migrations); password_file=PATH may stand for the password. One insert may take insertTimeout, 4 minutes when
-// that is 0. It does not connect yet.
+// clickhouse-go's form: http://user:password@host:8123/database, or
+// clickhouse://host:9000/database, over which inserting costs more; with the
+// parameter cluster=NAME, all nodes of that cluster (see migrations);
+// password_file=PATH may stand for the password. One insert may take insertTimeout,
+// 4 minutes when that is 0. It does not connect yet.
 func OpenClickHouse(url string, insertTimeout time.Duration) (*ClickHouse, error) {
 	options, cluster, err := dsn.ClickHouse(url)
 	if err != nil {

@@ -34,7 +34,7 @@ type engineFlags struct {
 // storeFlags say where Postgres and ClickHouse are.
 type storeFlags struct {
 	Postgres          string `help:"URL of your Postgres: postgres://user:password@host/database. Put it into the environment or the config file when it holds a password." placeholder:"URL" secret:""`
-	Clickhouse        string `name:"clickhouse" help:"URL of your ClickHouse: clickhouse://user:password@host:9000/database or http://…:8123/database." placeholder:"URL" secret:""`
+	Clickhouse        string `name:"clickhouse" help:"URL of your ClickHouse: http://user:password@host:8123/database or https, or clickhouse://…:9000/database, the native protocol, over which inserting costs more CPU and memory here." placeholder:"URL" secret:""`
 	ClickhouseCluster string `help:"Name of your ClickHouse cluster, as in system.clusters: the tables are then replicated and spread over its shards, by room." placeholder:"NAME"`
 }
 
