@@ -150,8 +150,6 @@ func (r Rows) reflected(i int) any {
 	return values.Interface()
 }
 
-// valuesAt reads a column by where it stands: a tenth of what reflection takes, and a
-// row of comments has 28 columns (BenchmarkColumn).
 func valuesAt[T any](r Rows, p place, scratch *[]T) []T {
 	from := r.at(p)
 	*scratch = slices.Grow((*scratch)[:0], from.rows)[:from.rows]
