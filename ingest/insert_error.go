@@ -25,7 +25,7 @@ const (
 func classOf(err error) (insertErrorClass, int32) {
 	var exception *clickhouse.Exception
 	if !errors.As(err, &exception) {
-		// Over HTTP the driver looks at the columns itself, and has no type for this.
+		// Over HTTP the driver looks at the columns of its batches itself, and has no type for this.
 		if err != nil && strings.Contains(err.Error(), "is not present in the table") {
 			return classOperator, 16
 		}

@@ -44,8 +44,9 @@ func (b *nativeBlock) encode(rows schema.Rows) ([]byte, error) {
 }
 
 // insertNative sends the rows as one block that we encode ourselves. The driver's
-// columns are made anew for each insert and grow as they are filled, which was
-// nine tenths of this process's garbage and two thirds of what an insert cost it.
+// columns are made anew for each insert and grow as they are filled: with 10,000
+// rooms that was 85 % of this process's garbage, and it is two thirds of what an
+// insert costs it.
 func (c *ClickHouse) insertNative(ctx context.Context, token string, rows schema.Rows) error {
 	block, _ := c.blocks.Get().(*nativeBlock)
 	if block == nil {

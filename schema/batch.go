@@ -150,6 +150,7 @@ func (r Rows) reflected(i int) any {
 	return values.Interface()
 }
 
+// valuesAt copies a column into scratch.
 func valuesAt[T any](r Rows, p place, scratch *[]T) []T {
 	from := r.at(p)
 	*scratch = slices.Grow((*scratch)[:0], from.rows)[:from.rows]

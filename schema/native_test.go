@@ -10,6 +10,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Every type that a field has can be encoded.
+func TestNatives(t *testing.T) {
+	for _, table := range Tables {
+		for i, place := range table.places {
+			if place.native.append == nil {
+				t.Errorf("%s.%s: a %v is not in natives", table.Name, table.Columns[i], place.holds)
+			}
+		}
+	}
+}
+
 // Every byte is as the driver would send it.
 func TestAppendNative(t *testing.T) {
 	at := time.UnixMilli(1_700_000_000_123).UTC()
